@@ -1,0 +1,65 @@
+#include "dmoerm/core/runtime.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "dmoerm/core/error.h"
+
+namespace dmoerm {
+namespace {
+
+// float32 products run in OpenBLAS, whose threads LibTorch does not bind.
+void set_openblas_threads(int threads) {
+  using Setter = void (*)(int);
+  if (auto* setter = reinterpret_cast<Setter>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) setter(threads);
+}
+
+double time_matmul(torch::Device device) {
+  const int64_t n = device.is_cuda() ? 8192 : 1024;
+  const auto type = device.is_cuda() ? torch::kBFloat16 : torch::kFloat32;
+  const Tensor a = torch::randn({n, n}, torch::TensorOptions(device).dtype(type));
+  Tensor c = torch::mm(a, a);
+  double best = 1e30;
+  for (int i = 0; i < 5; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    torch::mm_out(c, a, a);
+    if (device.is_cuda()) c[0][0].item<float>();  // waits for the device
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  return 2.0 * static_cast<double>(n) * n * n / best;
+}
+
+}  // namespace
+
+torch::Device init_runtime(const RuntimeOptions& options) {
+  // Fresh large blocks cost page faults: keep freed memory and never map blocks one by one.
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+  if (options.threads < 0) fail("threads", "{} is not a number of threads", options.threads);
+  const int threads = options.threads > 0 ? static_cast<int>(options.threads) : std::max(1u, std::thread::hardware_concurrency());
+  at::set_num_threads(threads);
+  set_openblas_threads(threads);
+  torch::Device device(torch::kCPU);
+  try {
+    device = torch::Device(options.device);
+  } catch (const c10::Error&) {
+    fail("device", "\"{}\" is not a device: expected cpu, cuda or cuda:N", options.device);
+  }
+  if (!device.is_cpu() && !device.is_cuda()) fail("device", "{} is not supported: expected cpu or cuda", options.device);
+  if (device.is_cuda() && !torch::cuda::is_available()) fail("device", "this machine or build has no CUDA device");
+  return device;
+}
+
+double measured_matmul_rate(torch::Device device) {
+  static std::map<std::string, double> rates;
+  double& rate = rates[device.str()];
+  if (rate == 0) rate = time_matmul(device);
+  return rate;
+}
+
+}  // namespace dmoerm

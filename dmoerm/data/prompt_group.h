@@ -1,0 +1,64 @@
+// A prompt group: one prompt, its distinct answers as token sequences, and edges between them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dmoerm/data/preference_record.h"
+#include "dmoerm/text/tokenizer.h"
+
+namespace dmoerm::data {
+
+// `better` should get a reward above `worse` by at least `margin`. Indices into PromptGroup::sequences.
+struct Edge {
+  int32_t better = 0, worse = 0;
+  float weight = 1, margin = 0;
+};
+
+struct PromptGroup {
+  std::string id, task;
+  uint64_t prompt_hash = 0;
+  std::vector<std::vector<int32_t>> sequences;  // prompt + answer, each tokenised alone, whole
+  std::vector<int32_t> sequence_of_answer;      // record answer -> sequence (equal answers share one)
+  std::vector<Edge> edges;
+
+  size_t num_tokens() const;  // of all sequences, nothing shared
+};
+
+enum class TooLong { Truncate, Drop, Error };
+
+struct EncodeOptions {
+  std::string chat_format = "plain";
+  int64_t max_tokens = 1024;
+  TooLong too_long = TooLong::Truncate;
+};
+
+// What happened to over-long input; said at the end of reading.
+struct EncodeCounts {
+  int64_t sequences = 0, prompts_cut = 0, answers_cut = 0, records_dropped = 0;
+};
+
+// Records -> groups. A sequence is rendered and tokenised as one text, exactly as a tool that scores it alone
+// would; no second BOS; raw text gets EOS when it is absent, messages get nothing more. Too long: the prompt
+// is cut from the left; an answer that alone is too long is cut at its right end with the closing tokens kept.
+class GroupEncoder {
+ public:
+  GroupEncoder(text::Tokenizer tokenizer, EncodeOptions options);
+  // Edges of all pairs of different rank. nullopt-like: a group without sequences when dropped (TooLong::Drop).
+  PromptGroup encode(const PreferenceRecord& record);
+  // What the router reads: the user's turns joined by newlines, closed by EOS, cut from the left.
+  std::vector<int32_t> encode_router_input(const PreferenceRecord& record) const;
+  const EncodeCounts& counts() const { return counts_; }
+  const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  const EncodeOptions& options() const { return options_; }
+
+ private:
+  text::Tokenizer tokenizer_;
+  EncodeOptions options_;
+  EncodeCounts counts_;
+};
+
+}  // namespace dmoerm::data

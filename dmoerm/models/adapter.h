@@ -1,0 +1,36 @@
+// PEFT LoRA directories: adapter_config.json, adapter_model.safetensors with the score head.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "dmoerm/core/json.h"
+#include "dmoerm/nn/decoder.h"
+
+namespace dmoerm::models {
+
+// How a new expert is made.
+struct LoraOptions {
+  int64_t rank = 8;
+  double alpha = 8, dropout = 0;
+  bool rslora = false;
+  std::vector<std::string> target_modules = {"q_proj", "v_proj"};
+};
+
+struct Adapter {
+  LoraOptions options;  // rank and alpha of layers without a pattern
+  nn::LoraExpert lora;
+  Tensor score_weight;  // [num_labels, D] float32; undefined when the adapter has none
+  std::string base_model;
+};
+
+// A zero update: A uniform (Kaiming, as PEFT), B zero. Error for a target that matches no layer.
+Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint64_t seed);
+
+// Checks every name and shape against the decoder; a left-over tensor, a target without tensors, or an option that
+// is not supported (DoRA, …) is an error that names it.
+Adapter load_adapter(const std::filesystem::path& directory, const nn::Decoder& decoder);
+void save_adapter(const std::filesystem::path& directory, const Adapter& adapter);
+
+}  // namespace dmoerm::models

@@ -1,0 +1,42 @@
+// Hugging Face model directories: config.json, safetensors (single or sharded), written and read whole.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dmoerm/core/json.h"
+#include "dmoerm/nn/decoder.h"
+
+namespace dmoerm::models {
+
+enum class HeadKind { None, Score, LanguageModel };
+
+struct Checkpoint {
+  std::string family;                     // model_type: "llama", "qwen2"
+  std::shared_ptr<nn::Decoder> decoder;
+  HeadKind head = HeadKind::None;
+  Tensor score_weight;                    // [num_labels, D] float32 (Score)
+  Tensor lm_weight;                       // [V, D] (LanguageModel; the embedding itself when tied)
+  std::vector<std::string> labels;        // id2label in order (Score)
+  std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;
+  Json config;                            // config.json as read
+};
+
+struct LoadOptions {
+  torch::Device device = torch::kCPU;
+  torch::ScalarType dtype = torch::kFloat32;  // of the decoder's weights
+};
+
+// Error, naming file and tensor, for a missing, left-over or misshapen tensor, an unknown family, a setting that
+// is not supported, pickled .bin weights. A causal LM is a valid base.
+Checkpoint load_checkpoint(const std::filesystem::path& directory, const LoadOptions& options = {});
+
+// Writes config.json and model.safetensors (float32) into `directory`, which exists: as <Family>ForSequenceClassification
+// (Score), <Family>ForCausalLM (LanguageModel), or the bare decoder as a causal LM base when tied. Numbers and settings
+// such that transformers gives the same scores.
+void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);
+
+}  // namespace dmoerm::models

@@ -1,0 +1,33 @@
+// The shape of a decoder, whatever family it comes from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dmoerm::nn {
+
+// Rotary frequencies: "default", "linear" (positions divided by factor), "llama3" (Llama 3.1's smoothed
+// frequencies).
+struct RotaryConfig {
+  std::string type = "default";
+  double theta = 10000, factor = 1;
+  double low_freq_factor = 1, high_freq_factor = 4, original_max_position = 8192;  // llama3
+};
+
+struct DecoderConfig {
+  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;
+  int64_t num_layers = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
+  double norm_eps = 1e-6;
+  RotaryConfig rotary;
+  bool qkv_bias = false, o_bias = false, mlp_bias = false;
+  std::string activation = "silu";
+  int64_t sliding_window = 0;          // 0: none
+  std::vector<bool> windowed_layers;   // which layers use it; empty: all
+  bool tied_embeddings = false;        // lm_head is the embedding
+
+  // Multiply-add weights a token passes through, embeddings and heads not counted: for FLOP counts.
+  int64_t num_matmul_parameters() const;
+};
+
+}  // namespace dmoerm::nn

@@ -1,0 +1,31 @@
+// Group attention: causal attention over packed segments in which a child also sees all of its parent.
+// Shapes: T rows, H query heads, G key/value heads (H % G == 0), C head size, Q queries.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "dmoerm/core/compat.h"
+#include "dmoerm/data/packing.h"
+
+namespace dmoerm::ops {
+
+struct GroupAttentionOptions {
+  std::shared_ptr<const data::SegmentTable> segments;
+  double scale = 1;    // of the scores, usually 1/sqrt(C)
+  int64_t window = 0;  // > 0: a token sees only tokens at most window - 1 positions before it (sliding window)
+  // Rows that have a query, ascending; empty: every row. In the last layer only each sequence's last token
+  // needs one.
+  std::vector<int64_t> query_rows;
+};
+
+// q_QHC [Q, H, C], k_TGC and v_TGC [T, G, C] -> [Q, H, C], differentiable. Dispatches on device and dtype:
+// float32 on the CPU takes the blocked kernel, everything else the reference.
+Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGC,
+                       const GroupAttentionOptions& options);
+
+// The same in plain operations, one tree at a time.
+Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGC,
+                                 const GroupAttentionOptions& options);
+
+}  // namespace dmoerm::ops
