@@ -18,11 +18,18 @@ struct Edge {
   float weight = 1, margin = 0;
 };
 
+// A record that went into a group: capability labels name records and their answers.
+struct RecordAnswers {
+  std::string id;
+  uint64_t answers_hash = 0;
+  std::vector<int32_t> sequence_of_answer;  // answer -> sequence of the group (equal answers share one)
+};
+
 struct PromptGroup {
-  std::string id, task;
+  std::string task;
   uint64_t prompt_hash = 0;
   std::vector<std::vector<int32_t>> sequences;  // prompt + answer, each tokenised alone, whole
-  std::vector<int32_t> sequence_of_answer;      // record answer -> sequence (equal answers share one)
+  std::vector<RecordAnswers> records;           // one, or all records that share the prompt and the task
   std::vector<Edge> edges;
 
   size_t num_tokens() const;  // of all sequences, nothing shared
