@@ -1,0 +1,54 @@
+// The whole reward model as a directory: router, tasks, experts, aggregators (docs: dmoerm.json, format 1).
+// Kinds: "double_layer"; "per_task" (a model or an adapter a task); "single" (one task, no router).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dmoerm/reward/inner_model.h"
+#include "dmoerm/reward/task_router.h"
+#include "dmoerm/text/tokenizer.h"
+
+namespace dmoerm::reward {
+
+struct DoubleLayerModel {
+  std::string kind = "double_layer";
+  std::string chat_format = "plain";
+  int64_t max_tokens = 1024;
+  std::optional<text::Tokenizer> tokenizer;  // absent: only token ids can be scored
+  std::optional<TaskRouter> router;
+  std::vector<InnerModel> tasks;
+
+  // The inner model of a task's name or alias; null when it is unknown.
+  const InnerModel* find(const std::string& task) const;
+
+  // Checks structure, shapes, names and counts; Error names file and part. Every file that the digests list must
+  // be there; the digests themselves are compared by changed_files().
+  static DoubleLayerModel load(const std::filesystem::path& directory, const models::LoadOptions& options = {});
+  // Writes everything atomically, with digests; an older model in its place is replaced.
+  void save(const std::filesystem::path& directory) const;
+  // Error, naming the part, when the parts do not fit the kind or each other.
+  void check() const;
+};
+
+bool is_model_directory(const std::filesystem::path& directory);  // holds dmoerm.json
+
+// Files whose digest differs from the one in dmoerm.json, each as "NAME: what is wrong"; Error when it lists none.
+std::vector<std::string> changed_files(const std::filesystem::path& directory);
+
+// A plain Hugging Face sequence classifier, with an optional PEFT adapter over it, as a model of kind "single" whose
+// one task is "". The chat format and the length limit come from its files unless given ("" and 0).
+struct ClassifierOptions {
+  std::filesystem::path adapter;
+  std::optional<int64_t> label;  // needed when the head has several
+  std::string chat_format;
+  int64_t max_tokens = 0;
+};
+DoubleLayerModel load_classifier(const std::filesystem::path& directory, const ClassifierOptions& options,
+                                 const models::LoadOptions& load_options = {});
+
+}  // namespace dmoerm::reward
