@@ -1,0 +1,26 @@
+// Which capability points belong to which task.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace dmoerm::data {
+
+struct TaskPoints {
+  std::string name;
+  std::vector<std::string> points;
+  std::vector<std::string> aliases;  // other task names in the data that are this task
+};
+
+// The five tasks of the DMoERM paper.
+const std::vector<TaskPoints>& paper_tasks();
+
+// A tasks file: one [[task]] table each, with `name`, `points` and optional `aliases`. Error for a name or alias that
+// stands twice, a task without points, a point that stands twice in a task.
+std::vector<TaskPoints> load_task_points(const std::filesystem::path& path);
+
+// The task that has this name or alias, or null.
+const TaskPoints* find_task(const std::vector<TaskPoints>& tasks, const std::string& name);
+
+}  // namespace dmoerm::data
