@@ -3,11 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <vector>
 
 #include "dmoerm/core/compat.h"
+#include "dmoerm/ops/row_dropout.h"
 
 namespace dmoerm::ops {
 
@@ -18,20 +17,15 @@ struct LoraPair {
   double scale = 0;
 };
 
-struct RowDropout {
-  double probability = 0;             // 0: none
-  uint64_t seed = 0;                  // of the step and the layer
-  std::span<const uint64_t> row_keys;  // [T]
-};
-
 // x_TI [T, I], weight_OI [O, I], bias_O [O] or undefined -> [T, O]. Rows of expert e are
-// [offsets[e], offsets[e + 1]); rows before offsets[0] are the base's. loras: K pairs, or empty.
+// [offsets[e], offsets[e + 1]); rows before offsets[0] are the base's. loras: K pairs, or empty; offsets: K + 1.
 Tensor expert_linear(const Tensor& x_TI, const Tensor& weight_OI, const Tensor& bias_O,
                      std::span<const LoraPair> loras, std::span<const int64_t> offsets,
                      const RowDropout& dropout = {});
 
-// Inverted dropout whose mask is a function of (seed, row key, column) alone: element (t, i) is kept, and scaled
-// by 1/(1-p), or zeroed. Differentiable.
-Tensor row_dropout(const Tensor& x_TI, const RowDropout& dropout);
+// The same in plain operations.
+Tensor expert_linear_reference(const Tensor& x_TI, const Tensor& weight_OI, const Tensor& bias_O,
+                               std::span<const LoraPair> loras, std::span<const int64_t> offsets,
+                               const RowDropout& dropout = {});
 
 }  // namespace dmoerm::ops
