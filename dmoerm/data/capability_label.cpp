@@ -51,6 +51,10 @@ void decide(CapabilityLabel& label) {
   else label.a_wins = first == Vote::A;
 }
 
+std::string label_key(const CapabilityLabel& label) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}", label.id, label.point, label.a, label.b, label.judge);
+}
+
 Json to_json(const CapabilityLabel& label) {
   Json json = {{"id", label.id}, {"task", label.task}, {"point", label.point}, {"a", label.a}, {"b", label.b}};
   json["winner"] = label.kept() ? Json(*label.a_wins ? "a" : "b") : Json(nullptr);

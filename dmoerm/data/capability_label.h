@@ -32,6 +32,9 @@ struct CapabilityLabel {
 // orders name the same answer. One failed call makes the label failed: it is asked again later.
 void decide(CapabilityLabel& label);
 
+// Equal for labels of which the later replaces the earlier: (id, point, a, b, judge).
+std::string label_key(const CapabilityLabel& label);
+
 Json to_json(const CapabilityLabel& label);
 CapabilityLabel label_from_json(const Json& json, std::string_view where);  // Error that starts with `where`
 

@@ -18,10 +18,13 @@ struct CapabilityEdge {
   int32_t point = 0, winner = 0, loser = 0;
 };
 
+// answers_hash() as it stands in a label.
+std::string answers_hash_text(const PreferenceRecord& record);
+
 class CapabilityLabels {
  public:
   // Reads LABELS.jsonl files (plain, .gz, .zst). A later line for the same (id, point, a, b, judge) replaces an
-  // earlier one. Error with file and line for a damaged line.
+  // earlier one. Error for a damaged line, with file and line, and for a record labelled with two sets of answers.
   static CapabilityLabels load(const std::vector<std::filesystem::path>& paths);
   static CapabilityLabels from_labels(std::span<const CapabilityLabel> labels);
 
@@ -42,7 +45,7 @@ class CapabilityLabels {
     std::string hash;
     std::vector<CapabilityEdge> edges;
   };
-  void add(const CapabilityLabel& label, const std::string& where);
+  void add(const CapabilityLabel& label);
 
   std::vector<std::string> point_names_;
   std::map<std::string, std::vector<int32_t>> points_of_task_;
