@@ -1,0 +1,63 @@
+// What came of labelling, summed for people.
+#include "dmoerm/label/labeller.h"
+
+namespace dmoerm::label {
+namespace {
+
+std::string percent(int64_t part, int64_t whole) {
+  return whole == 0 ? "-" : fmt::format("{:.1f}%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+std::string row(const std::string& task, const std::string& point, const LabelCounts& counts) {
+  const auto reason = [&](const char* name) {
+    const auto found = counts.reasons.find(name);
+    return percent(found == counts.reasons.end() ? 0 : found->second, counts.labels);
+  };
+  return fmt::format("{:<16}{:<44}{:>8}{:>8}{:>10}{:>8}{:>10}{:>8}{:>12}{:>12}\n", task, point, counts.labels,
+                     percent(counts.kept, counts.labels), reason("disagree"), reason("tie"), reason("unparsed"),
+                     reason("failed"), percent(counts.agreeing, counts.ranked), percent(counts.first, counts.answers));
+}
+
+}  // namespace
+
+void LabelCounts::add(const data::CapabilityLabel& label, const data::PreferenceRecord& record) {
+  ++labels;
+  for (const data::Vote vote : label.ab) {
+    answers += vote == data::Vote::A || vote == data::Vote::B;
+    first += vote == data::Vote::A;
+  }
+  for (const data::Vote vote : label.ba) {
+    answers += vote == data::Vote::A || vote == data::Vote::B;
+    first += vote == data::Vote::B;
+  }
+  if (!label.kept()) {
+    ++reasons[label.reason];
+    return;
+  }
+  ++kept;
+  if (record.ranks.empty() || record.ranks[label.a] == record.ranks[label.b]) return;
+  ++ranked;
+  agreeing += record.ranks[label.winner()] < record.ranks[label.loser()];
+}
+
+LabelCounts& LabelSummary::of(const std::string& task, const std::string& point) {
+  for (auto& [key, counts] : points)
+    if (key.first == task && key.second == point) return counts;
+  points.emplace_back(std::pair(task, point), LabelCounts{});
+  return points.back().second;
+}
+
+std::string LabelSummary::to_text() const {
+  std::string text = fmt::format("{:<16}{:<44}{:>8}{:>8}{:>10}{:>8}{:>10}{:>8}{:>12}{:>12}\n", "task", "point",
+                                 "labels", "kept", "disagree", "tie", "unparsed", "failed", "like ranks",
+                                 "first shown");
+  for (const auto& [key, counts] : points) text += row(key.first, key.second, counts);
+  text += row("all", "", total);
+  text += fmt::format("{} records, {} labels ({} found in the store), {} calls\n", records, total.labels,
+                      reused_labels, calls);
+  for (const auto& [task, count] : unknown_tasks)
+    text += fmt::format("{} records of task \"{}\" not labelled: no points are known for it\n", count, task);
+  return text;
+}
+
+}  // namespace dmoerm::label
