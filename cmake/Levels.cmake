@@ -11,6 +11,7 @@ target_precompile_headers(dmoerm_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp>
 function(dmoerm_use_pch target)
   target_link_libraries(${target} PUBLIC $<BUILD_INTERFACE:dmoerm_settings>)
   target_precompile_headers(${target} REUSE_FROM dmoerm_pch)
+  target_compile_options(${target} PRIVATE -fPIC)  # programs too: as the header was compiled
 endfunction()
 
 add_library(dmoerm INTERFACE)
