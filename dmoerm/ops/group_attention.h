@@ -1,5 +1,5 @@
 // Group attention: causal attention over packed segments in which a child also sees all of its parent.
-// Shapes: T rows, H query heads, G key/value heads (H % G == 0), C head size, Q queries.
+// Shapes: T rows, H query heads, G key/value heads (H % G == 0), C head size, V head size of the values, Q queries.
 #pragma once
 
 #include <memory>
@@ -19,13 +19,13 @@ struct GroupAttentionOptions {
   std::vector<int64_t> query_rows;
 };
 
-// q_QHC [Q, H, C], k_TGC and v_TGC [T, G, C] -> [Q, H, C], differentiable. Dispatches on device and dtype:
+// q_QHC [Q, H, C], k_TGC [T, G, C], v_TGV [T, G, V] -> [Q, H, V], differentiable. Dispatches on device and dtype:
 // float32 on the CPU takes the blocked kernel, everything else the reference.
-Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGC,
+Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                        const GroupAttentionOptions& options);
 
-// The same in plain operations, one tree at a time.
-Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGC,
+// The same in plain operations, one segment at a time.
+Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                                  const GroupAttentionOptions& options);
 
 }  // namespace dmoerm::ops

@@ -17,25 +17,25 @@ Tensor query_positions(const data::SegmentTable& table, const data::Segment& seg
   return torch::tensor(positions, torch::kInt64);
 }
 
-// q_NHC queries of one segment, k_LGC and v_LGC everything they may see, p_N their positions -> [N, H, C].
-Tensor attend(const Tensor& q_NHC, const Tensor& k_LGC, const Tensor& v_LGC, const Tensor& p_N, double scale,
+// q_NHC queries of one segment, k_LGC and v_LGV everything they may see, p_N their positions -> [N, H, C].
+Tensor attend(const Tensor& q_NHC, const Tensor& k_LGC, const Tensor& v_LGV, const Tensor& p_N, double scale,
               int64_t window) {
   const int64_t groups = k_LGC.size(1), heads_per_group = q_NHC.size(1) / groups;
   const auto type = q_NHC.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   const Tensor q_GMNC = q_NHC.unflatten(1, std::vector<int64_t>{groups, heads_per_group}).permute({1, 2, 0, 3});
-  const Tensor k_G1LC = k_LGC.transpose(0, 1).unsqueeze(1), v_G1LC = v_LGC.transpose(0, 1).unsqueeze(1);
+  const Tensor k_G1LC = k_LGC.transpose(0, 1).unsqueeze(1), v_G1LV = v_LGV.transpose(0, 1).unsqueeze(1);
   const Tensor keys_L = torch::arange(k_LGC.size(0), p_N.options());
   Tensor hidden_NL = keys_L > p_N.unsqueeze(1);
   if (window > 0) hidden_NL = hidden_NL | (keys_L <= p_N.unsqueeze(1) - window);
   Tensor scores_GMNL = torch::matmul(q_GMNC, k_G1LC.transpose(-1, -2)).to(type) * scale;
   scores_GMNL = scores_GMNL.masked_fill(hidden_NL, -std::numeric_limits<double>::infinity());
-  const Tensor weights_GMNL = torch::softmax(scores_GMNL, -1).to(v_LGC.scalar_type());
-  return torch::matmul(weights_GMNL, v_G1LC).permute({2, 0, 1, 3}).flatten(1, 2);
+  const Tensor weights_GMNL = torch::softmax(scores_GMNL, -1).to(v_LGV.scalar_type());
+  return torch::matmul(weights_GMNL, v_G1LV).permute({2, 0, 1, 3}).flatten(1, 2);
 }
 
 }  // namespace
 
-Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGC,
+Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                                  const GroupAttentionOptions& options) {
   const data::SegmentTable& table = *options.segments;
   std::vector<int64_t> rows = options.query_rows;
@@ -58,7 +58,7 @@ Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const
     if (first == last) continue;
     const Tensor positions = query_positions(table, segment, {first, last}).to(q_QHC.device());
     outputs.push_back(attend(q_QHC.narrow(0, first - rows.begin(), last - first), rows_of(k_TGC, segment),
-                             rows_of(v_TGC, segment), positions, options.scale, options.window));
+                             rows_of(v_TGV, segment), positions, options.scale, options.window));
   }
   return outputs.empty() ? torch::zeros_like(q_QHC) : torch::cat(outputs);
 }
