@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dmoerm/data/preference_record.h"
+#include "dmoerm/text/chat_format.h"
 #include "dmoerm/text/tokenizer.h"
 
 namespace dmoerm::data {
@@ -49,23 +49,41 @@ struct EncodeCounts {
 };
 
 // Records -> groups. A sequence is rendered and tokenised as one text, exactly as a tool that scores it alone
-// would; no second BOS; raw text gets EOS when it is absent, messages get nothing more. Too long: the prompt
-// is cut from the left; an answer that alone is too long is cut at its right end with the closing tokens kept.
+// would; no second BOS; raw text gets EOS when it is absent, messages get nothing more, ids are taken as given.
+// Too long: the prompt is cut from the left (BOS is kept); an answer that alone is too long loses its prompt and
+// is cut at its right end with the closing tokens kept.
 class GroupEncoder {
  public:
-  GroupEncoder(text::Tokenizer tokenizer, EncodeOptions options);
-  // Edges of all pairs of different rank. nullopt-like: a group without sequences when dropped (TooLong::Drop).
+  // Without a tokenizer only records of ids can be encoded.
+  GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptions options);
+
+  // Edges of all pairs of different rank whose sequences differ; none for a record without ranks. A record dropped
+  // as too long gives a group without sequences. Error when it is too long under TooLong::Error, or needs a
+  // tokenizer that is not there.
   PromptGroup encode(const PreferenceRecord& record);
-  // What the router reads: the user's turns joined by newlines, closed by EOS, cut from the left.
+  // What the router reads: the user's turns joined by newlines, closed by EOS, cut from the left. Turns of raw text
+  // and of ids are found by the chat format; where there are none, all of the prompt is taken (of the first answer
+  // when there is no prompt either).
   std::vector<int32_t> encode_router_input(const PreferenceRecord& record) const;
+
   const EncodeCounts& counts() const { return counts_; }
-  const text::Tokenizer& tokenizer() const { return tokenizer_; }
+  const text::Tokenizer& tokenizer() const;
   const EncodeOptions& options() const { return options_; }
+  uint64_t fingerprint() const;  // of tokenizer and options: equal ones give equal groups
 
  private:
-  text::Tokenizer tokenizer_;
+  struct Sequence;
+  Sequence tokenize(const PreferenceRecord& record, size_t answer) const;
+  bool fit(Sequence& sequence, const PreferenceRecord& record);
+  std::string user_turns_of(const std::string& text) const;
+
+  std::optional<text::Tokenizer> tokenizer_;
+  text::ChatFormat format_;
   EncodeOptions options_;
   EncodeCounts counts_;
 };
+
+// One group of several that have the same prompt and task: all records and edges, equal sequences only once.
+PromptGroup merge_groups(std::vector<PromptGroup> groups);
 
 }  // namespace dmoerm::data

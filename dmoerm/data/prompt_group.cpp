@@ -1,0 +1,188 @@
+#include "dmoerm/data/prompt_group.h"
+
+#include <algorithm>
+#include <map>
+
+#include "dmoerm/core/error.h"
+#include "dmoerm/core/hash.h"
+
+namespace dmoerm::data {
+
+size_t PromptGroup::num_tokens() const {
+  size_t tokens = 0;
+  for (const auto& sequence : sequences) tokens += sequence.size();
+  return tokens;
+}
+
+// Tokens of prompt and answer, and what a cut has to know.
+struct GroupEncoder::Sequence {
+  std::vector<int32_t> tokens;
+  std::string text;            // "" for ids
+  size_t answer_begin = 0;     // where the answer begins: a byte of the text, or a token of ids
+  size_t closing = 0;          // tokens at the end that close the answer
+};
+
+GroupEncoder::GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptions options)
+    : tokenizer_(std::move(tokenizer)),
+      format_(text::ChatFormat::named(options.chat_format)),
+      options_(std::move(options)) {
+  if (options_.max_tokens < 1) fail("encode", "max_tokens is {}, expected at least 1", options_.max_tokens);
+}
+
+const text::Tokenizer& GroupEncoder::tokenizer() const {
+  if (!tokenizer_) fail("encode", "this needs a tokenizer, and the model has none: only ids can be scored");
+  return *tokenizer_;
+}
+
+uint64_t GroupEncoder::fingerprint() const {
+  uint64_t hash = tokenizer_ ? tokenizer_->fingerprint() : 0;
+  for (const uint64_t part : {hash64(options_.chat_format), static_cast<uint64_t>(options_.max_tokens),
+                              static_cast<uint64_t>(options_.too_long)})
+    hash = hash_combine(hash, part);
+  return hash;
+}
+
+GroupEncoder::Sequence GroupEncoder::tokenize(const PreferenceRecord& record, size_t answer) const {
+  Sequence sequence;
+  if (record.is_ids) {
+    sequence.tokens = record.prompt_ids;
+    const auto& response = record.response_ids[answer];
+    sequence.tokens.insert(sequence.tokens.end(), response.begin(), response.end());
+    sequence.answer_begin = record.prompt_ids.size();
+    sequence.closing = response.empty() ? 0 : 1;
+    return sequence;
+  }
+  if (record.is_text) {
+    sequence.text = record.prompt_text + response_text(record.responses[answer]);
+    sequence.tokens = tokenizer().encode_rendered(sequence.text);
+    const auto eos = tokenizer().eos_id();
+    if (eos && (sequence.tokens.empty() || sequence.tokens.back() != *eos)) sequence.tokens.push_back(*eos);
+    sequence.answer_begin = record.prompt_text.size();
+    sequence.closing = eos ? 1 : 0;
+    return sequence;
+  }
+  std::vector<Message> messages = record.messages;
+  const std::string prompt = format_.render(messages, true);
+  messages.insert(messages.end(), record.responses[answer].begin(), record.responses[answer].end());
+  sequence.text = format_.render(messages);
+  sequence.tokens = tokenizer().encode(sequence.text);
+  sequence.answer_begin = std::ranges::mismatch(prompt, sequence.text).in1 - prompt.begin();
+  const std::string end = format_.turn_end();
+  if (sequence.text.ends_with(end)) sequence.closing = tokenizer().encode(end).size();
+  return sequence;
+}
+
+// Cuts a sequence to the limit; false when its record is to be dropped.
+bool GroupEncoder::fit(Sequence& sequence, const PreferenceRecord& record) {
+  const auto limit = static_cast<size_t>(options_.max_tokens);
+  std::vector<int32_t>& tokens = sequence.tokens;
+  if (tokens.size() <= limit) return true;
+  if (options_.too_long == TooLong::Error)
+    fail("encode", "record {} has a sequence of {} tokens, expected at most {}", record.id, tokens.size(), limit);
+  if (options_.too_long == TooLong::Drop) return false;
+
+  size_t answer_begin = sequence.answer_begin;
+  if (!record.is_ids) {
+    // Tokens may straddle the prompt's end: the answer begins where the prompt's own tokens stop agreeing.
+    const auto prompt = record.is_text ? tokenizer().encode_rendered(sequence.text.substr(0, answer_begin))
+                                       : tokenizer().encode(sequence.text.substr(0, answer_begin));
+    answer_begin = std::ranges::mismatch(prompt, tokens).in2 - tokens.begin();
+  }
+  const bool has_bos = tokenizer_ && tokenizer_->bos_id() && tokens[0] == *tokenizer_->bos_id();
+  const size_t kept_left = has_bos && limit > 1 ? 1 : 0, room = limit - kept_left;
+  if (tokens.size() - answer_begin <= room) {
+    ++counts_.prompts_cut;
+    tokens.erase(tokens.begin() + kept_left, tokens.end() - room);
+    return true;
+  }
+  ++counts_.answers_cut;
+  const size_t closing = std::min(sequence.closing, room);
+  const auto first = tokens.begin() + std::max(answer_begin, kept_left);
+  std::vector<int32_t> cut(tokens.begin(), tokens.begin() + kept_left);
+  cut.insert(cut.end(), first, first + (room - closing));
+  cut.insert(cut.end(), tokens.end() - closing, tokens.end());
+  tokens = std::move(cut);
+  return true;
+}
+
+PromptGroup GroupEncoder::encode(const PreferenceRecord& record) {
+  PromptGroup group;
+  group.task = record.task;
+  group.prompt_hash = prompt_hash(record);
+  RecordAnswers answers{record.id, answers_hash(record), {}};
+  std::map<std::vector<int32_t>, int32_t> known;
+  for (size_t i = 0; i < record.num_answers(); ++i) {
+    Sequence sequence = tokenize(record, i);
+    if (!fit(sequence, record)) {
+      ++counts_.records_dropped;
+      group.sequences.clear();
+      return group;
+    }
+    if (sequence.tokens.empty()) fail("encode", "record {} has an answer without any token", record.id);
+    const auto [entry, fresh] = known.emplace(std::move(sequence.tokens), group.sequences.size());
+    if (fresh) group.sequences.push_back(entry->first);
+    answers.sequence_of_answer.push_back(entry->second);
+  }
+  counts_.sequences += static_cast<int64_t>(record.num_answers());
+  for (size_t i = 0; i < record.ranks.size(); ++i) {
+    for (size_t j = 0; j < record.ranks.size(); ++j) {
+      const int32_t better = answers.sequence_of_answer[i], worse = answers.sequence_of_answer[j];
+      if (record.ranks[i] < record.ranks[j] && better != worse)
+        group.edges.push_back({better, worse, 1, static_cast<float>(record.margin)});
+    }
+  }
+  group.records.push_back(std::move(answers));
+  return group;
+}
+
+// The user's turns of a rendered text; "" when it does not have the chat format's form.
+std::string GroupEncoder::user_turns_of(const std::string& text) const {
+  PreferenceRecord parsed;
+  if (const auto messages = format_.parse(text)) parsed.messages = *messages;
+  return user_turns_text(parsed);
+}
+
+std::vector<int32_t> GroupEncoder::encode_router_input(const PreferenceRecord& record) const {
+  std::vector<int32_t> tokens;
+  if (record.is_ids) {
+    tokens = record.prompt_ids;
+    if (tokens.empty() && !record.response_ids.empty()) tokens = record.response_ids[0];
+    const std::string turns = tokenizer_ ? user_turns_of(tokenizer_->decode(tokens)) : "";
+    if (!turns.empty()) tokens = tokenizer_->encode_rendered(turns);
+  } else {
+    std::string text = user_turns_text(record);
+    if (record.is_text) {
+      if (text.empty() && !record.responses.empty()) text = response_text(record.responses[0]);
+      if (const std::string turns = user_turns_of(text); !turns.empty()) text = turns;
+    }
+    tokens = tokenizer().encode_rendered(text);
+  }
+  const auto eos = tokenizer_ ? tokenizer_->eos_id() : std::nullopt;
+  if (eos && (tokens.empty() || tokens.back() != *eos)) tokens.push_back(*eos);
+  const auto limit = static_cast<size_t>(options_.max_tokens);
+  if (tokens.size() > limit) tokens.erase(tokens.begin(), tokens.end() - limit);
+  return tokens;
+}
+
+PromptGroup merge_groups(std::vector<PromptGroup> groups) {
+  PromptGroup merged = std::move(groups.at(0));
+  std::map<std::vector<int32_t>, int32_t> known;
+  for (size_t i = 0; i < merged.sequences.size(); ++i) known.emplace(merged.sequences[i], i);
+  for (auto group = groups.begin() + 1; group != groups.end(); ++group) {
+    std::vector<int32_t> place;  // of the group's sequences among the merged ones
+    for (auto& sequence : group->sequences) {
+      const auto [entry, fresh] = known.emplace(std::move(sequence), merged.sequences.size());
+      if (fresh) merged.sequences.push_back(entry->first);
+      place.push_back(entry->second);
+    }
+    for (RecordAnswers& record : group->records) {
+      for (int32_t& sequence : record.sequence_of_answer) sequence = place[sequence];
+      merged.records.push_back(std::move(record));
+    }
+    for (const Edge& edge : group->edges)
+      merged.edges.push_back({place[edge.better], place[edge.worse], edge.weight, edge.margin});
+  }
+  return merged;
+}
+
+}  // namespace dmoerm::data
