@@ -1,24 +1,23 @@
 # dmoerm_level(name DEPENDS …): the static library of dmoerm/<name>/*.cpp; dmoerm_tests(name): its tests.
 
-# One precompiled header for every target: LibTorch alone costs 15 s a file without it.
+# One precompiled header for every target that works with tensors. It costs 2 s a file to read, so the others do
+# without (NO_TORCH).
 file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
 add_library(dmoerm_pch STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
-target_link_libraries(dmoerm_pch PUBLIC dmoerm_settings torch fmt::fmt nlohmann_json::nlohmann_json)
+target_link_libraries(dmoerm_pch PUBLIC dmoerm_settings torch)
+target_include_directories(dmoerm_pch PUBLIC ${CMAKE_SOURCE_DIR})
 target_compile_options(dmoerm_pch PUBLIC ${DMOERM_TORCH_FLAGS})
-target_precompile_headers(dmoerm_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp> <fmt/format.h> <filesystem>
-                          <map> <optional> <span> <string> <vector>)
+target_precompile_headers(dmoerm_pch PRIVATE "dmoerm/core/compat.h")
 
 function(dmoerm_use_pch target)
-  target_link_libraries(${target} PUBLIC $<BUILD_INTERFACE:dmoerm_settings>)
   target_precompile_headers(${target} REUSE_FROM dmoerm_pch)
-  target_compile_options(${target} PRIVATE -fPIC)  # programs too: as the header was compiled
 endfunction()
 
 add_library(dmoerm INTERFACE)
 set_property(GLOBAL PROPERTY DMOERM_LEVELS "")
 
 function(dmoerm_level name)
-  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "NO_TORCH" "" "DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/dmoerm/${name}/*.cpp")
   if(NOT sources)
     return()
@@ -26,15 +25,24 @@ function(dmoerm_level name)
   add_library(dmoerm_${name} STATIC ${sources})
   target_include_directories(dmoerm_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
   target_compile_options(dmoerm_${name} PUBLIC ${DMOERM_TORCH_FLAGS})
-  target_link_libraries(dmoerm_${name} PUBLIC ${arg_DEPENDS})
-  dmoerm_use_pch(dmoerm_${name})
+  target_link_libraries(dmoerm_${name} PUBLIC ${arg_DEPENDS} $<BUILD_INTERFACE:dmoerm_settings>)
+  if(NOT arg_NO_TORCH)
+    dmoerm_use_pch(dmoerm_${name})
+  endif()
   target_link_libraries(dmoerm INTERFACE dmoerm_${name})
   set_property(GLOBAL APPEND PROPERTY DMOERM_LEVELS dmoerm_${name})
 endfunction()
 
+# Sources of a level that do without the precompiled header.
+function(dmoerm_without_torch level)
+  foreach(source ${ARGN})
+    set_source_files_properties(dmoerm/${level}/${source}.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endforeach()
+endfunction()
+
 # Tests of one folder under tests/: one executable, registered case by case under the given label.
 function(dmoerm_tests name)
-  cmake_parse_arguments(arg "" "LABEL" "LINK" ${ARGN})
+  cmake_parse_arguments(arg "NO_TORCH" "LABEL" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
   if(NOT sources)
     return()
@@ -46,7 +54,9 @@ function(dmoerm_tests name)
   target_link_libraries(test_${name} PRIVATE ${arg_LINK} GTest::gmock GTest::gtest_main)
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_definitions(test_${name} PRIVATE DMOERM_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/fixtures")
-  dmoerm_use_pch(test_${name})
+  if(NOT arg_NO_TORCH)
+    dmoerm_use_pch(test_${name})
+  endif()
   add_test(NAME ${name} COMMAND test_${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 600)
 endfunction()

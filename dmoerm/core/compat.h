@@ -1,7 +1,12 @@
 // Differences between LibTorch versions: the only place that tests the version.
 #pragma once
 
-#include <torch/torch.h>
+// The parts of LibTorch that we use. <torch/torch.h> would double the compile time of every file.
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+#include <torch/version.h>
 
 namespace dmoerm {
 

@@ -1,0 +1,46 @@
+#include "dmoerm/train/linear_fit.h"
+
+#include "dmoerm/core/error.h"
+
+namespace dmoerm::train {
+
+reward::LinearCombination fit_linear(const StateExamples& examples, const Tensor& head_KD, double l2) {
+  torch::NoGradGuard no_grad;
+  const int64_t num_experts = head_KD.size(0);
+  const Tensor score_RK = (examples.z_RKD * head_KD.unsqueeze(0)).sum(-1).to(torch::kFloat64).cpu();
+  const Tensor mean_K = score_RK.mean(0);
+  const Tensor std_K = score_RK.std(0, /*unbiased=*/false).clamp_min(1e-12);
+  const Tensor standard_RK = (score_RK - mean_K) / std_K;
+
+  std::vector<int64_t> better, worse;
+  std::vector<double> weight, margin;
+  for (const auto& edges : examples.train) {
+    double total = 0;
+    for (const data::Edge& edge : edges) total += edge.weight;
+    for (const data::Edge& edge : edges) {
+      better.push_back(edge.better);
+      worse.push_back(edge.worse);
+      weight.push_back(edge.weight / total / static_cast<double>(examples.train.size()));
+      margin.push_back(edge.margin);
+    }
+  }
+  if (better.empty()) fail("phase 3", "there are no preferences to fit the combination on");
+  const auto as_double = torch::TensorOptions().dtype(torch::kFloat64);
+  const Tensor x_EK = standard_RK.index_select(0, torch::tensor(better)) - standard_RK.index_select(0, torch::tensor(worse));
+  const Tensor weight_E = torch::tensor(weight, as_double), margin_E = torch::tensor(margin, as_double);
+  Tensor c_K = torch::zeros({num_experts}, as_double);
+  const Tensor ridge_KK = torch::eye(num_experts, as_double) * l2;
+  for (int i = 0; i < 50; ++i) {
+    const Tensor wrong_E = torch::sigmoid(margin_E - x_EK.mv(c_K));  // -d loss / d difference
+    const Tensor gradient_K = l2 * c_K - x_EK.t().mv(weight_E * wrong_E);
+    const Tensor curvature_E = weight_E * wrong_E * (1 - wrong_E);
+    const Tensor hessian_KK = x_EK.t().mm(x_EK * curvature_E.unsqueeze(1)) + ridge_KK;
+    const Tensor step_K = torch::linalg_solve(hessian_KK, gradient_K);
+    c_K = c_K - step_K;
+    if (step_K.abs().max().item<double>() < 1e-10) break;
+  }
+  const auto options = head_KD.options();
+  return {(head_KD / std_K.to(options).unsqueeze(1)).contiguous(), (-mean_K / std_K).to(options), c_K.to(options)};
+}
+
+}  // namespace dmoerm::train

@@ -1,0 +1,79 @@
+// Training by preferences: the ranking loss over prompt groups. One lane trains a whole base and its head, or a
+// LoRA expert and its head; several lanes train the experts of a task together over one frozen base.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dmoerm/data/group_store.h"
+#include "dmoerm/nn/decoder.h"
+#include "dmoerm/reward/ranking_loss.h"
+#include "dmoerm/train/objective.h"
+
+namespace dmoerm::train {
+
+// `row` is the row of the lane's head that judges this edge: 0 unless the lane has several (multi-objective).
+struct ScoredEdge : data::Edge {
+  int32_t row = 0;
+};
+
+// A group of the store with the edges that this lane learns from.
+struct PreferenceExample {
+  int64_t group = 0;
+  std::vector<ScoredEdge> edges;
+};
+
+struct PreferenceLane {
+  std::string name;
+  Tensor head_PD;                       // [P, D] float32, trained in place
+  std::optional<nn::LoraExpert> lora;   // trained in place; without it the lane runs on the base
+  std::vector<PreferenceExample> train, held_out;
+  std::vector<Source> sources;          // over `train`; empty: all of it
+};
+
+struct PreferenceOptions {
+  int64_t token_budget = 8192;  // computed tokens a micro-batch
+  double label_smoothing = 0, centering = 0;
+  bool share_prefix = true;
+  std::string early_stop = "accuracy";  // or "loss": what the held-out score is
+};
+
+class PreferenceObjective : public Objective {
+ public:
+  // `train_base`: the decoder's weights belong to the only lane. Tensors of the lanes and the decoder are trained
+  // in place, so the caller's handles see the result.
+  PreferenceObjective(const data::GroupStore& store, nn::Decoder& decoder, bool train_base,
+                      std::vector<PreferenceLane> lanes, PreferenceOptions options, uint64_t seed);
+  ~PreferenceObjective() override;
+
+  int64_t num_lanes() const override { return static_cast<int64_t>(lanes_.size()); }
+  std::string lane_name(int64_t lane) const override { return lanes_[lane].name; }
+  NamedParameters parameters(int64_t lane) override;
+  std::vector<Source> sources(int64_t lane) const override;
+  StepResult accumulate(const StepRequest& request) override;
+  std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
+
+ private:
+  struct Unit;      // one lane's example with its sequences
+  struct Tally;     // sums of one lane over a step
+  Unit load(int64_t lane, const PreferenceExample& example, double weight) const;
+  Tensor rewards(const std::vector<const Unit*>& units, int64_t& tokens) const;
+  void backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies, int64_t& tokens);
+  void backward_in_chunks(const Unit& unit, std::vector<Tally>& tallies, int64_t& tokens);
+  std::vector<Unit> chunks(const Unit& unit) const;
+  reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }
+  void evaluate_units(const std::vector<Unit>& units, std::vector<Tally>& tallies) const;
+  void tally(const std::vector<const Unit*>& units, const Tensor& rewards_N, std::vector<Tally>& tallies) const;
+
+  const data::GroupStore& store_;
+  nn::Decoder& decoder_;
+  bool train_base_;
+  std::vector<PreferenceLane> lanes_;
+  PreferenceOptions options_;
+  uint64_t seed_;
+  nn::ExpertSet experts_;  // the lanes' LoRA experts, in lane order
+};
+
+}  // namespace dmoerm::train

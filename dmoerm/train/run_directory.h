@@ -1,0 +1,44 @@
+// A run's directory: its lock, its identity, the state of each stage, and the metrics file.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "dmoerm/core/file.h"
+#include "dmoerm/core/json.h"
+#include "dmoerm/core/safetensors.h"
+
+namespace dmoerm::train {
+
+// What a stage (router, phase1/chat, …) has reached: tensors and a JSON description.
+struct StageState {
+  NamedTensors tensors;
+  Json description;
+};
+
+// One process at a time holds it. Everything in it is written atomically, the metrics file is cut back to the
+// last saved state when a run goes on.
+class RunDirectory {
+ public:
+  // `identity` is what must not change between a start and its resume (configuration, data): a flat JSON object.
+  // Without `resume` a directory that holds a run already is refused; with it, a changed identity is refused, by key.
+  RunDirectory(std::filesystem::path path, const Json& identity, bool resume);
+  ~RunDirectory();
+
+  const std::filesystem::path& path() const { return path_; }
+  std::optional<StageState> load_stage(const std::string& stage) const;
+  void save_stage(const std::string& stage, NamedTensors tensors, Json description);
+  void append_metrics(const Json& line);
+
+ private:
+  std::filesystem::path stage_path(const std::string& stage) const;
+
+  std::filesystem::path path_;
+  FileLock lock_;
+  std::FILE* metrics_ = nullptr;
+};
+
+}  // namespace dmoerm::train

@@ -1,0 +1,71 @@
+// The training loop: steps, clipping, AdamW, schedule, evaluation, early stopping, checkpoints, for every lane.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dmoerm/ops/adamw.h"
+#include "dmoerm/train/objective.h"
+#include "dmoerm/train/run_directory.h"
+#include "dmoerm/train/schedule.h"
+
+namespace dmoerm::train {
+
+struct TrainOptions {
+  double epochs = 1;
+  int64_t max_steps = 0;   // > 0: at most so many
+  int64_t batch = 16;      // examples (prompt groups) an optimizer step
+  double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
+  double clip = 1;         // of the gradient's norm; 0: none
+  Schedule schedule;
+  int64_t eval_every = 0;  // steps; 0: once an epoch
+  int64_t patience = 0;    // evaluations without a new best before the lane stops; 0: never stops early
+  bool keep_best = true;   // end with the best evaluated weights rather than the last
+  double checkpoint_seconds = 60;  // 0: after every step
+};
+
+// Asks every running training to save its state and to end with an Error that says how to go on.
+void request_stop();
+
+class Trainer {
+ public:
+  // `stage` names the state and the metrics lines. `flops_rate` (FLOP/s) is what MFU is measured against.
+  Trainer(Objective& objective, TrainOptions options, uint64_t seed, std::string stage, RunDirectory& run,
+          double flops_rate);
+  // Trains every lane to its end, or goes on from the saved state; leaves the chosen weights in the parameters.
+  void run();
+
+ private:
+  struct Lane {
+    std::string name;
+    NamedParameters parameters;
+    std::vector<Tensor> first_moments, second_moments, best;
+    std::unique_ptr<ExampleOrder> order;
+    int64_t total_steps = 0, eval_every = 0, batch = 0;
+    int64_t steps = 0, best_step = 0, evaluations_since_best = 0;
+    double best_score = 0, score = 0;
+    bool evaluated = false, finished = false;
+  };
+
+  void restore(const StageState& state);
+  void save();
+  void save_finished();
+  bool active() const;
+  StepResult take_step();
+  Json update(Lane& lane);  // clips and applies the gradient; measures of the update
+  void evaluate_due();
+  void record(Lane& lane, const Evaluation& evaluation);
+  void use_best_weights();
+
+  Objective& objective_;
+  TrainOptions options_;
+  uint64_t seed_;
+  std::string stage_;
+  RunDirectory& run_;
+  double flops_rate_;
+  std::vector<Lane> lanes_;
+  int64_t step_ = 0;
+};
+
+}  // namespace dmoerm::train
