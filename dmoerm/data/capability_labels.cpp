@@ -7,6 +7,11 @@
 namespace dmoerm::data {
 namespace {
 
+std::string hash_text(uint64_t hash) { return fmt::format("{:016x}", hash); }
+
+}  // namespace
+namespace {
+
 int32_t index_of(std::vector<std::string>& names, const std::string& name) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) names.push_back(name);
@@ -78,20 +83,22 @@ std::vector<std::string> CapabilityLabels::points(const std::string& task) const
 }
 
 std::span<const CapabilityEdge> CapabilityLabels::edges(const PreferenceRecord& record) const {
-  const auto found = records_.find(record.id);
+  return edges(record.id, answers_hash(record), record.num_answers());
+}
+
+std::span<const CapabilityEdge> CapabilityLabels::edges(const std::string& id, uint64_t hash, size_t num_answers) const {
+  const auto found = records_.find(id);
   if (found == records_.end()) return {};
-  const std::string hash = answers_hash_text(record);
-  if (found->second.hash != hash)
-    fail("labels", "record {}: the labels were made for other answers (hash {}, now {}); label the data again",
-         record.id, found->second.hash, hash);
-  const auto answers = static_cast<int32_t>(record.num_answers());
+  if (found->second.hash != hash_text(hash))
+    fail("labels", "record {}: the labels were made for other answers (hash {}, now {}); label the data again", id,
+         found->second.hash, hash_text(hash));
   for (const CapabilityEdge& edge : found->second.edges)
-    if (std::max(edge.winner, edge.loser) >= answers)
-      fail("labels", "record {}: a label names answer {}, found {} answers", record.id,
-           std::max(edge.winner, edge.loser), answers);
+    if (std::max(edge.winner, edge.loser) >= static_cast<int64_t>(num_answers))
+      fail("labels", "record {}: a label names answer {}, found {} answers", id, std::max(edge.winner, edge.loser),
+           num_answers);
   return found->second.edges;
 }
 
-std::string answers_hash_text(const PreferenceRecord& record) { return fmt::format("{:016x}", answers_hash(record)); }
+std::string answers_hash_text(const PreferenceRecord& record) { return hash_text(answers_hash(record)); }
 
 }  // namespace dmoerm::data

@@ -35,6 +35,7 @@ class CapabilityLabels {
   // The kept labels of the record, sorted by point; empty when it has none. Error when the labels were made for
   // other answers (their hash differs).
   std::span<const CapabilityEdge> edges(const PreferenceRecord& record) const;
+  std::span<const CapabilityEdge> edges(const std::string& id, uint64_t answers_hash, size_t num_answers) const;
 
   size_t num_records() const { return records_.size(); }  // with a label, kept or not
   size_t num_labels() const { return num_labels_; }
