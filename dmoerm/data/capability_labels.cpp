@@ -9,8 +9,6 @@ namespace {
 
 std::string hash_text(uint64_t hash) { return fmt::format("{:016x}", hash); }
 
-}  // namespace
-namespace {
 
 int32_t index_of(std::vector<std::string>& names, const std::string& name) {
   const auto found = std::find(names.begin(), names.end(), name);
