@@ -1,4 +1,4 @@
-// Byte-level BPE tokenizers as stored in a Hugging Face tokenizer.json.
+// Byte-pair-encoding tokenizers as stored in a Hugging Face tokenizer.json.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,10 @@ class Tokenizer {
   // (BOS and the like) runs too. Invalid UTF-8 becomes U+FFFD, never an error.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
 
+  // For text that a chat format rendered, or that a user wrote in full: adds the special tokens, unless the text
+  // begins with them already. Never a double BOS.
+  std::vector<int32_t> encode_rendered(std::string_view text) const;
+
   // Never fails: ids outside the vocabulary and bytes that form no character become U+FFFD.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
 
@@ -31,6 +35,8 @@ class Tokenizer {
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
   std::optional<int32_t> pad_id() const;
+  // The chat template (Jinja) that came with the tokenizer; "" when there is none. See ChatFormat::detect().
+  const std::string& chat_template() const;
 
   // Copies the files that it was loaded from into `directory` (plain, never compressed).
   void save(const std::filesystem::path& directory) const;

@@ -1,0 +1,26 @@
+// The post-processor of a tokenizer.json: the special tokens around a finished sequence.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dmoerm/core/json.h"
+
+namespace dmoerm::text {
+
+class PostProcessor {
+ public:
+  // null, TemplateProcessing (its form for one sequence), ByteLevel (which only moves offsets), Sequence.
+  // Error, naming `where`, for any other.
+  static PostProcessor from_json(const Json& json, const std::string& where);
+
+  const std::vector<int32_t>& prefix() const { return prefix_; }
+  const std::vector<int32_t>& suffix() const { return suffix_; }
+
+ private:
+  void add(const Json& json, const std::string& where);
+  std::vector<int32_t> prefix_, suffix_;
+};
+
+}  // namespace dmoerm::text

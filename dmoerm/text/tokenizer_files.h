@@ -1,0 +1,24 @@
+// The files of a tokenizer directory, and what they say beside tokenizer.json.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace dmoerm::text {
+
+struct TokenizerFiles {
+  // Error when there is no tokenizer.json, or a file cannot be read. Reads plain and gzip files.
+  static TokenizerFiles read(const std::filesystem::path& path);
+
+  std::string source;                         // of tokenizer.json, for messages
+  std::map<std::string, std::string> contents;  // by name, as they are written again: never compressed
+
+  // The token that plays a role ("bos_token", "eos_token", "pad_token"): candidates, best first. One that
+  // tokenizer_config.json or special_tokens_map.json names stands alone; null there means none.
+  std::vector<std::string> role_candidates(const std::string& role) const;
+  std::string chat_template() const;
+};
+
+}  // namespace dmoerm::text
