@@ -11,6 +11,8 @@
 namespace dmoerm::train {
 namespace {
 
+constexpr const char* kIdentity = "run.json";
+
 void check_identity(const fs::path& file, const Json& now) {
   const Json before = load_json(file);
   for (const auto& [key, value] : now.items()) {
@@ -24,11 +26,15 @@ void check_identity(const fs::path& file, const Json& now) {
 
 }  // namespace
 
-RunDirectory::RunDirectory(fs::path path, const Json& identity, bool resume)
+RunDirectory::RunDirectory(fs::path path, bool resume)
     : path_(std::move(path)), lock_((fs::create_directories(path_), path_ / ".lock")) {
-  const fs::path identity_file = path_ / "run.json", metrics_file = path_ / "metrics.jsonl";
+  if (!resume && fs::exists(path_ / kIdentity))
+    fail("train", "{} holds a run already: continue it with --resume or choose another directory", path_.string());
+}
+
+void RunDirectory::begin(const Json& identity) {
+  const fs::path identity_file = path_ / kIdentity, metrics_file = path_ / "metrics.jsonl";
   if (fs::exists(identity_file)) {
-    if (!resume) fail("train", "{} holds a run already: continue it with --resume or choose another directory", path_.string());
     check_identity(identity_file, identity);
   } else {
     write_file_atomically(identity_file, dump_json(identity, 2) + "\n");

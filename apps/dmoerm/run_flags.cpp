@@ -1,0 +1,17 @@
+#include "apps/dmoerm/run_flags.h"
+
+#include <csignal>
+
+namespace dmoerm::app {
+
+train::RunOptions RunFlags::start() const {
+  const auto stop = [](int) {
+    train::request_stop();
+    std::signal(SIGINT, SIG_DFL);  // a second interrupt ends at once
+  };
+  std::signal(SIGINT, stop);
+  std::signal(SIGTERM, stop);
+  return {resume, init_runtime(runtime)};
+}
+
+}  // namespace dmoerm::app

@@ -1,0 +1,184 @@
+#include "dmoerm/train/double_layer_run.h"
+
+#include "dmoerm/core/hash.h"
+#include "dmoerm/core/log.h"
+#include "dmoerm/core/runtime.h"
+#include "dmoerm/train/run_data.h"
+
+namespace dmoerm::train {
+namespace {
+
+models::Adapter clone(const models::Adapter& adapter) {
+  models::Adapter copy = adapter;
+  for (auto& [layer, pair] : copy.lora.pairs) {
+    pair.a = pair.a.detach().clone();
+    pair.b = pair.b.detach().clone();
+  }
+  if (copy.score_weight.defined()) copy.score_weight = copy.score_weight.detach().clone();
+  return copy;
+}
+
+// One double-layer run: what its steps share.
+class DoubleLayerRun {
+ public:
+  DoubleLayerRun(const RunConfig& config, const RunOptions& options)
+      : config_(config),
+        load_{options.device, torch::kFloat32},
+        run_(config.out, options.resume),
+        tokenizer_(text::Tokenizer::load(config.base)),
+        store_(load_run_data(config, tokenizer_)),
+        labels_(data::CapabilityLabels::load(config.labels)),
+        context_{run_, store_, config.seed, measured_matmul_rate(options.device)} {
+    run_.begin(run_identity(config, store_));
+    auto base = std::make_shared<reward::BaseModel>();
+    base->path = "base";
+    base->checkpoint = models::load_checkpoint(config.base, load_);
+    base_ = base;
+  }
+
+  reward::DoubleLayerModel train() {
+    reward::DoubleLayerModel model;
+    model.kind = "double_layer";
+    model.chat_format = config_.encode.chat_format;
+    model.max_tokens = config_.encode.max_tokens;
+    model.tokenizer = tokenizer_;
+    const RouterData router_data = load_router_data(config_, tokenizer_);
+    if (config_.router.form != "none") model.router = train_task_router(router_data);
+    assign_groups(router_data, model.router);
+    for (size_t task = 0; task < config_.tasks.size(); ++task)
+      if (!groups_[task].empty()) model.tasks.push_back(train_task(task));
+    model.save(config_.out / "model");
+    return model;
+  }
+
+ private:
+  reward::TaskRouter train_task_router(const RouterData& data) {
+    reward::TaskRouter router;
+    for (const data::TaskPoints& task : config_.tasks) router.labels.push_back(task.name);
+    const auto num_tasks = static_cast<int64_t>(config_.tasks.size());
+    const uint64_t seed = hash_combine(config_.seed, hash64("router"));
+    if (config_.router.form == "classifier") {
+      router.kind = reward::RouterKind::Classifier;
+      router.own = models::load_checkpoint(config_.base, load_);
+      router.own->score_weight = new_head(*router.own, num_tasks, seed);
+      router.own->head = models::HeadKind::Score;
+      router.own->lm_weight = Tensor();
+      router.own->labels = router.labels;
+    } else {
+      router.shared = base_->checkpoint.decoder;
+      if (config_.router.form == "adapter") {
+        router.kind = reward::RouterKind::Adapter;
+        router.adapter = models::new_adapter(*router.shared, config_.router.lora, seed);
+        router.adapter->score_weight = new_head(base_->checkpoint, num_tasks, seed);
+      } else {
+        router.kind = reward::RouterKind::Head;
+        router.head_CD = new_head(base_->checkpoint, num_tasks, seed);
+      }
+    }
+    train_router(context_, "router", router, data.train, data.held_out, config_.router.train,
+                 config_.phase1.preference.token_budget);
+    return router;
+  }
+
+  // Groups by task; those of an unknown task go where the router sends them.
+  void assign_groups(const RouterData& router_data, const std::optional<reward::TaskRouter>& router) {
+    groups_.resize(config_.tasks.size());
+    std::map<uint64_t, int64_t> routed;
+    if (!router_data.unknown_tasks.empty()) {
+      if (!router) fail("train", "{} prompts have a task that no [[task]] names, and there is no router",
+                        router_data.unknown_tasks.size());
+      std::vector<std::vector<int32_t>> inputs;
+      for (const auto& [prompt, tokens] : router_data.unknown_tasks) inputs.push_back(tokens);
+      const Tensor best = router->logits(inputs).argmax(1);
+      int64_t i = 0;
+      for (const auto& [prompt, tokens] : router_data.unknown_tasks) routed[prompt] = best[i++].item<int64_t>();
+      log().info("{} prompts of unknown tasks were given one by the router", routed.size());
+    }
+    for (int64_t group = 0; group < store_.size(); ++group) {
+      int64_t task = task_index(config_.tasks, store_.task(group));
+      if (task < 0) task = routed.at(store_.prompt_hash(group));
+      groups_[task].push_back(group);
+    }
+    for (size_t task = 0; task < groups_.size(); ++task)
+      if (groups_[task].empty()) log().warn("task {} has no data: it gets no inner model", config_.tasks[task].name);
+  }
+
+  reward::InnerModel train_task(size_t task) {
+    const data::TaskPoints& plan = config_.tasks[task];
+    const GroupSplit first = split_groups(store_, groups_[task], 1, config_.split);
+    const GroupSplit third = split_groups(store_, groups_[task], 3, config_.split);
+    reward::InnerModel model;
+    model.task = plan.name;
+    model.aliases = plan.aliases;
+    std::vector<models::Adapter> adapters;
+    std::vector<PreferenceLane> lanes;
+    const models::Adapter phase1 = train_phase1(plan, first, model);
+    for (const std::string& point : plan.points) {
+      PreferenceLane lane;
+      lane.name = point;
+      lane.train = labelled_examples(store_, first.train, labels_, point);
+      lane.held_out = labelled_examples(store_, first.held_out, labels_, point);
+      lane.head_PD = phase1.score_weight.detach().clone();
+      if (lane.train.empty()) fail("train", "task {}: no kept label of {} on the records of phase 1", plan.name, point);
+      const uint64_t seed = hash_combine(config_.seed, hash64("expert/" + plan.name + "/" + point));
+      adapters.push_back(config_.phase1_form == "lora"
+                             ? clone(phase1)
+                             : models::new_adapter(model.decoder(), config_.phase2_lora, seed));
+      lanes.push_back(std::move(lane));
+    }
+    train_adapters(context_, "phase2/" + plan.name, *model.base->checkpoint.decoder, adapters, std::move(lanes), config_.phase2);
+    for (size_t i = 0; i < plan.points.size(); ++i) model.experts.push_back({plan.points[i], std::move(adapters[i])});
+
+    const StateExamples states = compute_states(context_, "phase3/" + plan.name, model.decoder(), model.expert_set(),
+                                                third, config_.phase2.preference.token_budget);
+    model.aggregator = train_aggregator(context_, "phase3/" + plan.name, states, model.heads(), config_.phase3);
+    normalise_rewards(model, states);
+    return model;
+  }
+
+  // Trains RM_t and sets the model's base. Returns the task's LoRA with its head; in form "full" only the head.
+  models::Adapter train_phase1(const data::TaskPoints& plan, const GroupSplit& split, reward::InnerModel& model) {
+    PreferenceLane lane;
+    lane.name = plan.name;
+    lane.train = human_examples(store_, split.train);
+    lane.held_out = human_examples(store_, split.held_out);
+    if (lane.train.empty()) fail("train", "task {} has no rankings for phase 1", plan.name);
+    const uint64_t seed = hash_combine(config_.seed, hash64("phase1/" + plan.name));
+    lane.head_PD = new_head(base_->checkpoint, 1, seed);
+    const std::string stage = "phase1/" + plan.name;
+    models::Adapter result;
+    if (config_.phase1_form == "lora") {
+      std::vector<models::Adapter> adapters = {models::new_adapter(*base_->checkpoint.decoder, config_.phase1_lora, seed)};
+      std::vector<PreferenceLane> lanes;
+      lanes.push_back(std::move(lane));
+      train_adapters(context_, stage, *base_->checkpoint.decoder, adapters, std::move(lanes), config_.phase1);
+      model.base = base_;
+      return adapters[0];
+    }
+    auto base = std::make_shared<reward::BaseModel>();
+    base->path = "base/" + plan.name;
+    base->checkpoint = models::load_checkpoint(config_.base, load_);
+    train_whole(context_, stage, base->checkpoint, std::move(lane), config_.phase1);
+    result.score_weight = base->checkpoint.score_weight;
+    model.base = base;
+    return result;
+  }
+
+  const RunConfig& config_;
+  models::LoadOptions load_;
+  RunDirectory run_;
+  text::Tokenizer tokenizer_;
+  data::GroupStore store_;
+  data::CapabilityLabels labels_;
+  StageContext context_;
+  std::shared_ptr<reward::BaseModel> base_;
+  std::vector<std::vector<int64_t>> groups_;  // of each task
+};
+
+}  // namespace
+
+reward::DoubleLayerModel train_double_layer(const RunConfig& config, const RunOptions& options) {
+  return DoubleLayerRun(config, options).train();
+}
+
+}  // namespace dmoerm::train

@@ -1,0 +1,154 @@
+#include "dmoerm/train/run_config.h"
+
+#include "dmoerm/core/error.h"
+
+namespace dmoerm::train {
+namespace {
+
+void read_preference_stage(Config table, PreferenceStage& stage) {
+  read_train_options(table, stage.train);
+  table.get("label_smoothing", stage.preference.label_smoothing);
+  table.get("centering", stage.preference.centering);
+  table.get("token_budget", stage.preference.token_budget);
+  table.get_choice("early_stop", stage.preference.early_stop, {"accuracy", "loss"});
+  std::string share = stage.preference.share_prefix ? "on" : "off";
+  table.get_choice("share_prefix", share, {"on", "off"});
+  stage.preference.share_prefix = share == "on";
+  if (stage.preference.label_smoothing < 0 || stage.preference.label_smoothing >= 0.5)
+    table.invalid("label_smoothing", "a number from 0 to below 0.5");
+  if (stage.preference.token_budget < 1) table.invalid("token_budget", "a positive number of tokens");
+}
+
+void read_aggregator_stage(Config table, AggregatorStage& stage) {
+  read_train_options(table, stage.train);
+  table.get_choice("start", stage.start, {"linear", "random"});
+  table.get("pull", stage.aggregator.pull);
+  table.get("label_smoothing", stage.aggregator.label_smoothing);
+  table.get("centering", stage.aggregator.centering);
+  table.get_choice("early_stop", stage.aggregator.early_stop, {"accuracy", "loss"});
+}
+
+DataSource read_source(Config table) {
+  DataSource source;
+  std::vector<std::string> files = table.required<std::vector<std::string>>("files");
+  source.files.assign(files.begin(), files.end());
+  if (source.files.empty()) table.invalid("files", "at least one file");
+  table.get("weight", source.weight);
+  if (!(source.weight > 0)) table.invalid("weight", "a positive number");
+  table.get("task", source.task);
+  table.get("skip_bad", source.skip_bad);
+  std::string text = "raw";
+  table.get_choice("text", text, {"raw", "turn"});
+  source.text_as_turn = text == "turn";
+  return source;
+}
+
+void read_tasks(Config& config, RunConfig& run) {
+  std::string tasks = "builtin";
+  config.get("tasks", tasks);
+  run.tasks = tasks == "builtin" ? data::paper_tasks() : data::load_task_points(tasks);
+}
+
+// A share of something: inside (0, 1), or [0, 1) where nothing is allowed.
+void read_share(Config& table, const std::string& key, double& target, bool zero_allowed) {
+  table.get(key, target);
+  if (target >= 1 || target < 0 || (target == 0 && !zero_allowed)) table.invalid(key, "a share between 0 and 1");
+}
+
+}  // namespace
+
+void read_train_options(Config& table, TrainOptions& options) {
+  table.get("epochs", options.epochs);
+  table.get("max_steps", options.max_steps);
+  table.get("batch", options.batch);
+  table.get("lr", options.lr);
+  table.get("beta1", options.beta1);
+  table.get("beta2", options.beta2);
+  table.get("eps", options.eps);
+  table.get("weight_decay", options.weight_decay);
+  table.get("clip", options.clip);
+  table.get_choice("schedule", options.schedule.kind, {"linear", "cosine", "constant"});
+  table.get("warmup", options.schedule.warmup_share);
+  table.get("final_lr", options.schedule.final_share);
+  table.get("eval_every", options.eval_every);
+  table.get("patience", options.patience);
+  table.get("keep_best", options.keep_best);
+  table.get("checkpoint_seconds", options.checkpoint_seconds);
+  if (!(options.epochs > 0)) table.invalid("epochs", "a positive number");
+  if (options.batch < 1) table.invalid("batch", "at least 1");
+  if (!(options.lr > 0)) table.invalid("lr", "a positive number");
+  if (options.max_steps < 0) table.invalid("max_steps", "0 (no limit) or more");
+  if (options.eval_every < 0) table.invalid("eval_every", "0 (once an epoch) or a number of steps");
+  if (options.patience < 0) table.invalid("patience", "0 (never stop early) or a number of evaluations");
+}
+
+void read_lora_options(Config table, models::LoraOptions& options) {
+  table.get("rank", options.rank);
+  table.get("alpha", options.alpha);
+  table.get("dropout", options.dropout);
+  table.get("rslora", options.rslora);
+  table.get("target_modules", options.target_modules);
+  if (options.rank < 1) table.invalid("rank", "at least 1");
+  if (options.dropout < 0 || options.dropout >= 1) table.invalid("dropout", "a share from 0 to below 1");
+}
+
+RunConfig parse_run_config(Config config) {
+  RunConfig run;
+  run.text = config.to_string();
+  config.get_choice("kind", run.kind, {"double_layer", "single"});
+  run.out = config.required<std::string>("out");
+  run.base = config.required<std::string>("base");
+  int64_t seed = static_cast<int64_t>(run.seed);
+  config.get("seed", seed);
+  run.seed = static_cast<uint64_t>(seed);
+  config.get("chat_format", run.encode.chat_format);
+  text::ChatFormat::named(run.encode.chat_format);  // an unknown name is an error here, not hours later
+  config.get("max_tokens", run.encode.max_tokens);
+  if (run.encode.max_tokens < 2) config.invalid("max_tokens", "at least 2");
+  std::string too_long = "truncate";
+  config.get_choice("too_long", too_long, {"truncate", "drop", "error"});
+  run.encode.too_long = too_long == "drop" ? data::TooLong::Drop : too_long == "error" ? data::TooLong::Error : data::TooLong::Truncate;
+  for (Config& table : config.tables("data")) run.data.push_back(read_source(table));
+  if (run.data.empty()) fail("config", "{}: add at least one [[data]] table with files", config.name());
+  Config split = config.table("split");
+  read_share(split, "held_out", run.split.held_out, true);
+
+  run.phase1.train.patience = run.phase2.train.patience = 4;
+  if (run.kind == "single") {
+    Config train = config.table("train");
+    train.get_choice("form", run.phase1_form, {"full", "lora"});
+    read_lora_options(train.table("lora"), run.phase1_lora);
+    read_preference_stage(train, run.phase1);
+    config.finish();
+    return run;
+  }
+  read_share(split, "phase1", run.split.phase1, false);
+  read_tasks(config, run);
+  std::vector<std::string> labels = config.required<std::vector<std::string>>("labels");
+  run.labels.assign(labels.begin(), labels.end());
+  Config router = config.table("router");
+  router.get_choice("form", run.router.form, {"classifier", "adapter", "head", "none"});
+  read_share(router, "held_out", run.router.held_out, true);
+  run.router.train.patience = 4;
+  read_train_options(router, run.router.train);
+  read_lora_options(router.table("lora"), run.router.lora);
+  Config phase1 = config.table("phase1");
+  phase1.get_choice("form", run.phase1_form, {"full", "lora"});
+  read_lora_options(phase1.table("lora"), run.phase1_lora);
+  read_preference_stage(phase1, run.phase1);
+  Config phase2 = config.table("phase2");
+  read_preference_stage(phase2, run.phase2);
+  run.phase2_lora = run.phase1_lora;
+  if (run.phase1_form == "full") read_lora_options(phase2.table("lora"), run.phase2_lora);
+  run.phase3.train = {.epochs = 200, .batch = 64, .lr = 3e-4, .weight_decay = 0, .patience = 8};
+  run.phase3.train.schedule.kind = "constant";
+  read_aggregator_stage(config.table("phase3"), run.phase3);
+  config.finish();
+  return run;
+}
+
+RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return parse_run_config(Config::load(path, overrides));
+}
+
+}  // namespace dmoerm::train
