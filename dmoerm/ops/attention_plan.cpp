@@ -7,7 +7,8 @@
 namespace dmoerm::ops {
 namespace {
 
-void add_key_blocks(AttentionPlan& plan, const data::Segment& segment, int64_t position, int64_t vector_width) {
+void add_key_blocks(AttentionPlan& plan, const data::Segment& segment, int64_t position,
+                    int64_t vector_width) {
   for (int64_t i = 0; i < segment.length; i += kKeyBlock) {
     const int64_t count = std::min<int64_t>(kKeyBlock, segment.length - i);
     const int64_t padded = (count + vector_width - 1) / vector_width * vector_width;
@@ -19,7 +20,8 @@ void add_key_blocks(AttentionPlan& plan, const data::Segment& segment, int64_t p
 
 }  // namespace
 
-AttentionPlan plan_attention(const GroupAttentionOptions& options, int64_t heads_per_group, int64_t vector_width) {
+AttentionPlan plan_attention(const GroupAttentionOptions& options, int64_t heads_per_group,
+                             int64_t vector_width) {
   const data::SegmentTable& table = *options.segments;
   const std::vector<int64_t>& rows = options.query_rows;
   const int64_t num_queries = rows.empty() ? table.num_rows : static_cast<int64_t>(rows.size());

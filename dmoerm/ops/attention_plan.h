@@ -17,10 +17,11 @@ struct AttentionPlan {
   // Blocks of queries for group 0, in row order; those of tree i are [tree_offsets[i], tree_offsets[i + 1]).
   std::vector<QueryTask> tasks;
   std::vector<int64_t> tree_offsets;
-  int64_t max_queries = 0;             // of a task
+  int64_t max_queries = 0;  // of a task
 };
 
 // vector_width: floats; the blocks' columns are padded to it.
-AttentionPlan plan_attention(const GroupAttentionOptions& options, int64_t heads_per_group, int64_t vector_width);
+AttentionPlan plan_attention(const GroupAttentionOptions& options, int64_t heads_per_group,
+                             int64_t vector_width);
 
 }  // namespace dmoerm::ops

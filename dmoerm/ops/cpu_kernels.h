@@ -1,5 +1,6 @@
-// The float32 inner loops of the CPU ops. One source (*.inc) is compiled for several instruction sets, and the best
-// that the processor has is chosen when the program runs. Everything here is single-threaded and works on raw rows.
+// The float32 inner loops of the CPU ops. One source (*.inc) is compiled for several instruction sets, and
+// the best that the processor has is chosen when the program runs. Everything here is single-threaded and
+// works on raw rows.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@ namespace dmoerm::ops {
 inline constexpr int64_t kKeyBlock = 128;       // most keys that attention handles at once
 inline constexpr int64_t kQueryBlockRows = 48;  // aim for (query, head) rows in one attention task
 
-// Consecutive keys of one segment. Its transposed panel is [channels, padded], where padded is `count` rounded up
-// to the vector width.
+// Consecutive keys of one segment. Its transposed panel is [channels, padded], where padded is `count`
+// rounded up to the vector width.
 struct KeyBlock {
   int64_t row, count;  // rows of the batch
   int64_t position;    // of the first key in its sequence
@@ -23,13 +24,13 @@ struct QueryTask {
   int64_t segment, group, first, count;
 };
 
-// One call of group attention. T rows, Q queries, H query heads, G key/value heads, C and V channels of keys and
-// values; ~C and ~V: rounded up to the vector width. A null pointer: not needed.
+// One call of group attention. T rows, Q queries, H query heads, G key/value heads, C and V channels of keys
+// and values; ~C and ~V: rounded up to the vector width. A null pointer: not needed.
 struct AttentionProblem {
   int64_t rows, heads, groups, channels, value_channels, padded_channels, padded_value_channels, columns;
   float scale;
   int64_t window;
-  const int64_t* positions;      // [Q] of each query in its sequence
+  const int64_t* positions;  // [Q] of each query in its sequence
   const KeyBlock* blocks;
   const int64_t* block_offsets;  // [segments + 1] into blocks
   const int32_t* parents;        // [segments] or -1
@@ -49,7 +50,7 @@ struct AttentionProblem {
 };
 
 struct AdamWConstants {
-  float decay, beta1, beta2, step_size, inverse_sqrt_bias2, eps, grad_scale;
+  float decay, beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_sqrt_bias2, eps, grad_scale;
 };
 
 struct CpuKernels {
@@ -57,10 +58,11 @@ struct CpuKernels {
   int64_t width;  // floats in a vector
 
   // src rows [count, channels] at `stride` -> [count, padded] with zeros behind.
-  void (*pack_rows)(const float* src, int64_t stride, int64_t count, int64_t channels, int64_t padded, float* dst);
+  void (*pack_rows)(const float* src, int64_t stride, int64_t count, int64_t channels, int64_t padded,
+                    float* dst);
   // The same rows -> their transpose [channels, padded_count] with zeros behind.
-  void (*pack_columns)(const float* src, int64_t stride, int64_t count, int64_t channels, int64_t padded_count,
-                       float* dst);
+  void (*pack_columns)(const float* src, int64_t stride, int64_t count, int64_t channels,
+                       int64_t padded_count, float* dst);
   // Of one task; scratch holds attention_scratch() floats.
   void (*attention_forward)(const AttentionProblem&, const QueryTask&, float* scratch);
   void (*attention_backward)(const AttentionProblem&, const QueryTask&, float* scratch);
@@ -68,14 +70,15 @@ struct CpuKernels {
   void (*rms_norm_forward)(const float* x, const float* weight, float* y, float* inverse_rms, int64_t rows,
                            int64_t width, float eps);
   // grad_weight is added to, and may be null.
-  void (*rms_norm_backward)(const float* x, const float* weight, const float* inverse_rms, const float* grad_y,
-                            float* grad_x, float* grad_weight, int64_t rows, int64_t width);
+  void (*rms_norm_backward)(const float* x, const float* weight, const float* inverse_rms,
+                            const float* grad_y, float* grad_x, float* grad_weight, int64_t rows,
+                            int64_t width);
   // direction 1: rotate; -1: back.
   void (*rotary)(const float* x, const float* cos, const float* sin, float* y, int64_t rows, int64_t heads,
                  int64_t channels, int64_t half, float direction);
   void (*swiglu_forward)(const float* gate, const float* up, float* y, int64_t count);
-  void (*swiglu_backward)(const float* gate, const float* up, const float* grad_y, float* grad_gate, float* grad_up,
-                          int64_t count);
+  void (*swiglu_backward)(const float* gate, const float* up, const float* grad_y, float* grad_gate,
+                          float* grad_up, int64_t count);
   void (*adamw)(float* parameter, const float* gradient, float* first, float* second, int64_t count,
                 const AdamWConstants&);
   double (*sum_of_squares)(const float* x, int64_t count);

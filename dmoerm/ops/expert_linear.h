@@ -18,7 +18,8 @@ struct LoraPair {
 };
 
 // x_TI [T, I], weight_OI [O, I], bias_O [O] or undefined -> [T, O]. Rows of expert e are
-// [offsets[e], offsets[e + 1]); rows before offsets[0] are the base's. loras: K pairs, or empty; offsets: K + 1.
+// [offsets[e], offsets[e + 1]); rows before offsets[0] are the base's. loras: K pairs, or empty; offsets: K
+// + 1.
 Tensor expert_linear(const Tensor& x_TI, const Tensor& weight_OI, const Tensor& bias_O,
                      std::span<const LoraPair> loras, std::span<const int64_t> offsets,
                      const RowDropout& dropout = {});

@@ -17,8 +17,8 @@ struct OptionsHolder : torch::CustomClassHolder {
 
 class GroupAttentionCpu : public Function<GroupAttentionCpu> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
-                        const GroupAttentionOptions& options, bool with_gradient) {
+  static Tensor forward(AutogradContext* context, const Tensor& q_QHC, const Tensor& k_TGC,
+                        const Tensor& v_TGV, const GroupAttentionOptions& options, bool with_gradient) {
     const Tensor q = q_QHC.contiguous(), k = k_TGC.contiguous(), v = v_TGV.contiguous();
     const AttentionForward result = attention_forward_cpu(q, k, v, options, with_gradient);
     if (with_gradient) {

@@ -1,5 +1,6 @@
 // Group attention: causal attention over packed segments in which a child also sees all of its parent.
-// Shapes: T rows, H query heads, G key/value heads (H % G == 0), C head size, V head size of the values, Q queries.
+// Shapes: T rows, H query heads, G key/value heads (H % G == 0), C head size, V head size of the values, Q
+// queries.
 #pragma once
 
 #include <memory>
@@ -12,15 +13,16 @@ namespace dmoerm::ops {
 
 struct GroupAttentionOptions {
   std::shared_ptr<const data::SegmentTable> segments;
-  double scale = 1;    // of the scores, usually 1/sqrt(C)
-  int64_t window = 0;  // > 0: a token sees only tokens at most window - 1 positions before it (sliding window)
+  double scale = 1;  // of the scores, usually 1/sqrt(C)
+  int64_t window =
+      0;  // > 0: a token sees only tokens at most window - 1 positions before it (sliding window)
   // Rows that have a query, ascending; empty: every row. In the last layer only each sequence's last token
   // needs one.
   std::vector<int64_t> query_rows;
 };
 
-// q_QHC [Q, H, C], k_TGC [T, G, C], v_TGV [T, G, V] -> [Q, H, V], differentiable. Dispatches on device and dtype:
-// float32 on the CPU takes the blocked kernel, everything else the reference.
+// q_QHC [Q, H, C], k_TGC [T, G, C], v_TGV [T, G, V] -> [Q, H, V], differentiable. Dispatches on device and
+// dtype: float32 on the CPU takes the blocked kernel, everything else the reference.
 Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                        const GroupAttentionOptions& options);
 

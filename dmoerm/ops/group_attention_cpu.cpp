@@ -8,9 +8,13 @@
 namespace dmoerm::ops {
 namespace {
 
-int64_t round_up(int64_t count, int64_t width) { return (count + width - 1) / width * width; }
+int64_t round_up(int64_t count, int64_t width) {
+  return (count + width - 1) / width * width;
+}
 
-Tensor floats(std::initializer_list<int64_t> shape) { return torch::empty(shape, torch::kFloat32); }
+Tensor floats(std::initializer_list<int64_t> shape) {
+  return torch::empty(shape, torch::kFloat32);
+}
 
 // run(task, thread) for every task; threads take the next one as they finish, so uneven tasks stay balanced.
 template <typename Run>
@@ -46,7 +50,8 @@ PackedKeys pack_keys(const Tensor& x_TGC, const AttentionPlan& plan, bool with_r
       const int64_t g = i / num_blocks;
       const float* src = x + block.row * stride + g * channels;
       if (to_rows)
-        kernels.pack_rows(src, stride, block.count, channels, padded, to_rows + (g * rows + block.row) * padded);
+        kernels.pack_rows(src, stride, block.count, channels, padded,
+                          to_rows + (g * rows + block.row) * padded);
       if (to_columns)
         kernels.pack_columns(src, stride, block.count, channels, block.padded,
                              to_columns + (g * plan.columns + block.column) * channels);
@@ -78,7 +83,8 @@ AttentionProblem describe(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor
 }
 
 Tensor scratch_for(const AttentionProblem& p, const AttentionPlan& plan) {
-  return floats({at::get_num_threads(), round_up(attention_scratch(p, plan.max_queries * p.heads_per_group()), 16)});
+  return floats(
+      {at::get_num_threads(), round_up(attention_scratch(p, plan.max_queries * p.heads_per_group()), 16)});
 }
 
 // [G, T, ~C] -> [T, G, C]

@@ -15,7 +15,8 @@ struct AttentionGradients {
   Tensor q_QHC, k_TGC, v_TGV;
 };
 
-// All tensors contiguous float32 on the CPU. Deterministic: the result does not depend on the number of threads.
+// All tensors contiguous float32 on the CPU. Deterministic: the result does not depend on the number of
+// threads.
 AttentionForward attention_forward_cpu(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                                        const GroupAttentionOptions& options, bool with_lse);
 AttentionGradients attention_backward_cpu(const Tensor& grad_QHV, const Tensor& q_QHC, const Tensor& k_TGC,

@@ -4,9 +4,13 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/ops/cpu_kernels.h"
 
 namespace dmoerm::ops {
 namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 constexpr int64_t kLow = 0xffffffff;
 
@@ -17,26 +21,97 @@ Tensor mix32(Tensor h) {
   return h ^ h.bitwise_right_shift(16);
 }
 
-}  // namespace
-
-Tensor row_dropout_reference(const Tensor& x_TI, const RowDropout& dropout) {
-  if (dropout.probability <= 0) return x_TI;
-  DMOERM_ASSERT(dropout.probability < 1 && static_cast<int64_t>(dropout.row_keys.size()) == x_TI.size(0));
-  std::vector<int64_t> low(x_TI.size(0)), high(x_TI.size(0));
-  for (size_t t = 0; t < low.size(); ++t) {
-    const uint64_t key = hash_combine(dropout.seed, dropout.row_keys[t]);
-    low[t] = static_cast<int64_t>(key & kLow);
-    high[t] = static_cast<int64_t>(key >> 32);
-  }
-  const auto options = torch::TensorOptions(torch::kInt64);
-  const Tensor low_T1 = torch::tensor(low, options).to(x_TI.device()).unsqueeze(1);
-  const Tensor high_T1 = torch::tensor(high, options).to(x_TI.device()).unsqueeze(1);
-  const Tensor column_I = torch::arange(x_TI.size(1), low_T1.options()) * int64_t{0x9e3779b9} & kLow;
-  const Tensor bits_TI = mix32(mix32(column_I ^ low_T1) ^ high_T1);
-  const Tensor kept_TI = bits_TI >= static_cast<int64_t>(std::llround(dropout.probability * 0x1p32));
-  return x_TI * (kept_TI.to(x_TI.scalar_type()) * (1 / (1 - dropout.probability)));
+bool is_cpu_float(const Tensor& x) {
+  return x.device().is_cpu() && x.scalar_type() == torch::kFloat32 && x.is_contiguous();
 }
 
-Tensor row_dropout(const Tensor& x_TI, const RowDropout& dropout) { return row_dropout_reference(x_TI, dropout); }
+// A column is dropped when its 32 bits are below this.
+uint32_t threshold(double probability) {
+  return static_cast<uint32_t>(std::llround(probability * 4294967295.0));
+}
+
+struct MaskHolder : torch::CustomClassHolder {
+  explicit MaskHolder(const RowDropout& dropout) : mask(dropout) {}
+  RowMask mask;
+};
+
+class RowDropoutFunction : public torch::autograd::Function<RowDropoutFunction> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x_TI, const RowDropout& dropout) {
+    const auto holder = c10::make_intrusive<MaskHolder>(dropout);
+    context->saved_data["mask"] = c10::IValue::make_capsule(holder);
+    return holder->mask.apply(x_TI, 0);
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto holder = context->saved_data["mask"].toCapsule();
+    return {static_cast<const MaskHolder&>(*holder).mask.apply(grads[0], 0), Tensor()};
+  }
+};
+
+}  // namespace
+
+RowMask::RowMask(const RowDropout& dropout) : probability_(dropout.probability) {
+  DMOERM_ASSERT(probability_ >= 0 && probability_ < 1);
+  if (!active()) return;
+  keys_.reserve(dropout.row_keys.size());
+  for (const uint64_t key : dropout.row_keys) keys_.push_back(hash_combine(dropout.seed, key));
+}
+
+Tensor RowMask::apply(const Tensor& x_NI, int64_t begin) const {
+  if (!active()) return x_NI;
+  const Tensor x = x_NI.contiguous();
+  if (!is_cpu_float(x)) return x * factors(x, begin);
+  const Tensor y = torch::empty_like(x);
+  run_kernel(x, y, begin, false);
+  return y;
+}
+
+void RowMask::add_to(Tensor y_NI, const Tensor& x_NI, int64_t begin) const {
+  if (!active()) {
+    y_NI.add_(x_NI);
+  } else if (is_cpu_float(y_NI) && is_cpu_float(x_NI)) {
+    run_kernel(x_NI, y_NI, begin, true);
+  } else {
+    y_NI.add_(x_NI * factors(x_NI, begin));
+  }
+}
+
+void RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const {
+  const int64_t rows = x_NI.size(0), width = x_NI.size(1);
+  DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
+  const float* x = x_NI.data_ptr<float>();
+  float* y = y_NI.data_ptr<float>();
+  const auto scale = static_cast<float>(1 / (1 - probability_));
+  at::parallel_for(0, rows, 1 + 16384 / (width + 1), [&](int64_t first, int64_t last) {
+    cpu_kernels().row_dropout(x + first * width, y + first * width, keys_.data() + begin + first,
+                              last - first, width, threshold(probability_), scale, add);
+  });
+}
+
+Tensor RowMask::factors(const Tensor& x_NI, int64_t begin) const {
+  const int64_t rows = x_NI.size(0);
+  DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
+  std::vector<int64_t> low(rows), high(rows);
+  for (int64_t t = 0; t < rows; ++t) {
+    low[t] = static_cast<int64_t>(keys_[begin + t] & kLow);
+    high[t] = static_cast<int64_t>(keys_[begin + t] >> 32);
+  }
+  const Tensor low_N1 = torch::tensor(low, torch::kInt64).to(x_NI.device()).unsqueeze(1);
+  const Tensor high_N1 = torch::tensor(high, torch::kInt64).to(x_NI.device()).unsqueeze(1);
+  const Tensor column_I = torch::arange(x_NI.size(1), low_N1.options()) * int64_t{0x9e3779b9} & kLow;
+  const Tensor kept_NI = mix32(mix32(column_I ^ low_N1) ^ high_N1) >= int64_t{threshold(probability_)};
+  return kept_NI.to(x_NI.scalar_type()) * (1 / (1 - probability_));
+}
+
+Tensor row_dropout_reference(const Tensor& x_TI, const RowDropout& dropout) {
+  const RowMask mask(dropout);
+  return mask.active() ? x_TI * mask.factors(x_TI, 0) : x_TI;
+}
+
+Tensor row_dropout(const Tensor& x_TI, const RowDropout& dropout) {
+  if (dropout.probability <= 0) return x_TI;
+  DMOERM_ASSERT(static_cast<int64_t>(dropout.row_keys.size()) == x_TI.size(0));
+  return RowDropoutFunction::apply(x_TI, dropout);
+}
 
 }  // namespace dmoerm::ops

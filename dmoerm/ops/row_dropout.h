@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "dmoerm/core/compat.h"
 
@@ -14,9 +15,25 @@ struct RowDropout {
   std::span<const uint64_t> row_keys;  // [T]
 };
 
-// Inverted dropout whose mask is a function of (seed, row key, column) alone: element (t, i) is kept, and scaled
-// by 1/(1-p), or zeroed. Differentiable.
+// Inverted dropout whose mask is a function of (seed, row key, column) alone: element (t, i) is kept, and
+// scaled by 1/(1-p), or zeroed. Differentiable.
 Tensor row_dropout(const Tensor& x_TI, const RowDropout& dropout);
 Tensor row_dropout_reference(const Tensor& x_TI, const RowDropout& dropout);
+
+// The same mask as a value that may outlive the span, for use inside other operations; not differentiable.
+class RowMask {
+ public:
+  explicit RowMask(const RowDropout& dropout);
+  bool active() const { return probability_ > 0; }
+  // Rows of x_NI are rows [begin, begin + N) of the mask.
+  Tensor apply(const Tensor& x_NI, int64_t begin) const;
+  void add_to(Tensor y_NI, const Tensor& x_NI, int64_t begin) const;  // y += mask * x / (1 - p)
+  Tensor factors(const Tensor& x_NI, int64_t begin) const;            // 0 or 1/(1-p), in plain operations
+
+ private:
+  void run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const;
+  double probability_;
+  std::vector<uint64_t> keys_;  // hash of seed and row key; empty when there is no dropout
+};
 
 }  // namespace dmoerm::ops

@@ -44,7 +44,9 @@ TEST_P(Kernels, ExpOfSpecialValues) {
 
 TEST_P(Kernels, PackingPadsWithZeros) {
   const int64_t count = 19, channels = 21, stride = 50;
-  const auto round_up = [&](int64_t n) { return (n + GetParam()->width - 1) / GetParam()->width * GetParam()->width; };
+  const auto round_up = [&](int64_t n) {
+    return (n + GetParam()->width - 1) / GetParam()->width * GetParam()->width;
+  };
   std::vector<float> src(count * stride);
   for (size_t i = 0; i < src.size(); ++i) src[i] = static_cast<float>(i + 1);
   std::vector<float> rows(count * round_up(channels), -1), columns(channels * round_up(count), -1);

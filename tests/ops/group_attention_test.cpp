@@ -15,7 +15,9 @@ struct Case {
   bool subset = false;  // only some rows have a query
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
 
 struct Inputs {
   std::vector<Tensor> qkv;
@@ -60,7 +62,8 @@ Tensor dense_attention(const Inputs& inputs) {
       }
       for (int64_t row = segment.begin; row <= queries[i]; ++row) sequence.push_back(row);
       const auto seen = static_cast<int64_t>(sequence.size());
-      const int64_t first = inputs.options.window > 0 ? std::max<int64_t>(0, seen - inputs.options.window) : 0;
+      const int64_t first =
+          inputs.options.window > 0 ? std::max<int64_t>(0, seen - inputs.options.window) : 0;
       for (int64_t j = first; j < seen; ++j) mask[i][sequence[j]] = 0;
     }
   }
@@ -106,7 +109,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GroupAttention, testing::ValuesIn(kCases),
 TEST_P(GroupAttention, ReferenceEqualsDenseMask) {
   const Inputs inputs = make_inputs(GetParam(), torch::kFloat64);
   const auto& [q, k, v] = std::tie(inputs.qkv[0], inputs.qkv[1], inputs.qkv[2]);
-  EXPECT_LT(relative_error(group_attention_reference(q, k, v, inputs.options), dense_attention(inputs)), 1e-12);
+  EXPECT_LT(relative_error(group_attention_reference(q, k, v, inputs.options), dense_attention(inputs)),
+            1e-12);
 }
 
 TEST_P(GroupAttention, KernelEqualsReferenceForwardAndBackward) {
@@ -149,7 +153,9 @@ TEST(GroupAttentionReference, GradientEqualsFiniteDifferences) {
   const Case small = {"", {{4, 3, 2}, {2}}, 4, 2, 3, 3, 3};
   const Inputs inputs = make_inputs(small, torch::kFloat64);
   std::vector<Tensor> leaves = as_leaves(inputs.qkv);
-  const auto value = [&] { return group_attention_reference(leaves[0], leaves[1], leaves[2], inputs.options); };
+  const auto value = [&] {
+    return group_attention_reference(leaves[0], leaves[1], leaves[2], inputs.options);
+  };
   const Tensor direction = torch::randn_like(inputs.qkv[0]);
   const auto grads = gradients(value(), direction, leaves);
   const torch::NoGradGuard no_grad;
@@ -180,8 +186,9 @@ TEST(GroupAttentionCpu, EverySequenceAloneGivesTheSame) {
       const auto whole = [&](const Tensor& x) {
         const Tensor own = x.narrow(0, segment.begin, segment.length);
         if (segment.parent < 0) return own;
-        return torch::cat({x.narrow(0, 0, 0), x.narrow(0, table.segments[segment.parent].begin,
-                                                       table.segments[segment.parent].length), own});
+        return torch::cat(
+            {x.narrow(0, 0, 0),
+             x.narrow(0, table.segments[segment.parent].begin, table.segments[segment.parent].length), own});
       };
       GroupAttentionOptions alone = inputs.options;
       alone.segments = make_table({{static_cast<int32_t>(table.position_of(segment) + segment.length)}});
@@ -208,7 +215,8 @@ TEST(GroupAttentionCpu, NanStaysInItsSequenceAndIsNotHidden) {
   inputs.qkv[1][22] = std::numeric_limits<float>::quiet_NaN();  // third token of the first child
   const Tensor out = group_attention(inputs.qkv[0], inputs.qkv[1], inputs.qkv[2], inputs.options);
   const Tensor bad_T = out.isnan().flatten(1).any(1);
-  for (int64_t row = 0; row < out.size(0); ++row) EXPECT_EQ(bad_T[row].item<bool>(), row >= 22 && row < 25) << row;
+  for (int64_t row = 0; row < out.size(0); ++row)
+    EXPECT_EQ(bad_T[row].item<bool>(), row >= 22 && row < 25) << row;
 }
 
 TEST(GroupAttentionCpu, TakesViewsAndNeedsNoGradientOfKeys) {
@@ -217,7 +225,8 @@ TEST(GroupAttentionCpu, TakesViewsAndNeedsNoGradientOfKeys) {
   Tensor q = fused.narrow(1, 0, 4).clone().set_requires_grad(true);
   const Tensor out = group_attention(q, fused.narrow(1, 4, 2), fused.narrow(1, 6, 2), inputs.options);
   out.sum().backward();
-  EXPECT_TRUE(torch::equal(out.detach(), group_attention(inputs.qkv[0], inputs.qkv[1], inputs.qkv[2], inputs.options)));
+  EXPECT_TRUE(torch::equal(out.detach(),
+                           group_attention(inputs.qkv[0], inputs.qkv[1], inputs.qkv[2], inputs.options)));
   EXPECT_TRUE(q.grad().isfinite().all().item<bool>());
 }
 

@@ -25,13 +25,13 @@ inline std::shared_ptr<const data::SegmentTable> make_table(const std::vector<st
   return table;
 }
 
-// Largest difference over the largest expected value (at least 1e-3, so that zeros compare).
+// Largest difference over the largest expected value or 1, whichever is more.
 inline double relative_error(const Tensor& actual, const Tensor& expected) {
   EXPECT_EQ(actual.sizes(), expected.sizes());
   if (expected.numel() == 0) return 0;
   const Tensor difference = (actual.to(torch::kFloat64) - expected.to(torch::kFloat64)).abs().max();
   const double error = difference.item<double>();
-  return error / std::max(1e-3, expected.to(torch::kFloat64).abs().max().item<double>());
+  return error / std::max(1.0, expected.to(torch::kFloat64).abs().max().item<double>());
 }
 
 // Leaves with the same values that require a gradient.
@@ -42,7 +42,8 @@ inline std::vector<Tensor> as_leaves(const std::vector<Tensor>& values) {
 }
 
 // Gradients of sum(output * direction) with respect to the inputs.
-inline std::vector<Tensor> gradients(const Tensor& output, const Tensor& direction, const std::vector<Tensor>& inputs) {
+inline std::vector<Tensor> gradients(const Tensor& output, const Tensor& direction,
+                                     const std::vector<Tensor>& inputs) {
   return torch::autograd::grad({output}, {inputs.begin(), inputs.end()}, {direction});
 }
 
