@@ -1,4 +1,4 @@
-// PEFT LoRA directories: adapter_config.json, adapter_model.safetensors with the score head.
+// PEFT LoRA directories: adapter_config.json, adapter_model.safetensors with the score head. D width.
 #pragma once
 
 #include <filesystem>
@@ -15,6 +15,7 @@ struct LoraOptions {
   int64_t rank = 8;
   double alpha = 8, dropout = 0;
   bool rslora = false;
+  // Ends of layer names ("q_proj", "self_attn.q_proj", "layers.0.self_attn.q_proj"), or {"all-linear"}.
   std::vector<std::string> target_modules = {"q_proj", "v_proj"};
 };
 
@@ -31,6 +32,8 @@ Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint
 // Checks every name and shape against the decoder; a left-over tensor, a target without tensors, or an option that
 // is not supported (DoRA, …) is an error that names it.
 Adapter load_adapter(const std::filesystem::path& directory, const nn::Decoder& decoder);
+
+// Writes both files into `directory`, which exists; PEFT loads them.
 void save_adapter(const std::filesystem::path& directory, const Adapter& adapter);
 
 }  // namespace dmoerm::models

@@ -1,4 +1,5 @@
 // Hugging Face model directories: config.json, safetensors (single or sharded), written and read whole.
+// D width, V vocabulary.
 #pragma once
 
 #include <filesystem>
@@ -20,9 +21,9 @@ struct Checkpoint {
   HeadKind head = HeadKind::None;
   Tensor score_weight;                    // [num_labels, D] float32 (Score)
   Tensor lm_weight;                       // [V, D] (LanguageModel; the embedding itself when tied)
-  std::vector<std::string> labels;        // id2label in order (Score)
-  std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;
-  Json config;                            // config.json as read
+  std::vector<std::string> labels;        // id2label in order (Score); empty when writing: LABEL_0 …
+  std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;  // the first one where a file lists several
+  Json config;                            // config.json as read; null for a new model
 };
 
 struct LoadOptions {
@@ -35,8 +36,8 @@ struct LoadOptions {
 Checkpoint load_checkpoint(const std::filesystem::path& directory, const LoadOptions& options = {});
 
 // Writes config.json and model.safetensors (float32) into `directory`, which exists: as <Family>ForSequenceClassification
-// (Score), <Family>ForCausalLM (LanguageModel), or the bare decoder as a causal LM base when tied. Numbers and settings
-// such that transformers gives the same scores.
+// (Score), <Family>ForCausalLM (LanguageModel, or None with tied embeddings), <Family>Model (None), such that
+// transformers gives the same scores. Settings of `config` that the decoder does not know are kept.
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);
 
 }  // namespace dmoerm::models

@@ -1,55 +1,33 @@
 // A decoder-only transformer over packed rows, with any number of LoRA experts over one base.
-// T rows, D width, H heads, K experts, R sequences.
+// T rows, D width, R sequences.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dmoerm/core/safetensors.h"
-#include "dmoerm/data/packing.h"
+#include "dmoerm/nn/batch.h"
 #include "dmoerm/nn/decoder_config.h"
-#include "dmoerm/ops/expert_linear.h"
+#include "dmoerm/nn/expert_set.h"
 
 namespace dmoerm::nn {
 
-// A packed batch on the device.
-struct Batch {
-  Tensor tokens_T, positions_T;  // int64
-  Tensor last_token_R;           // int64
-  std::shared_ptr<const data::SegmentTable> segments;
-  std::vector<int64_t> last_token;
-  std::vector<int64_t> expert_offsets;
-  std::vector<uint64_t> row_keys;
-};
-Batch to_device(const data::PackedBatch& batch, torch::Device device);
-
-// The low-rank updates of one expert, by layer name ("layers.0.self_attn.q_proj"). Trainable tensors are leaves.
-struct LoraExpert {
-  std::map<std::string, ops::LoraPair> pairs;
-  double dropout = 0;  // only while training
-};
-
-// All experts that run together over one base.
-struct ExpertSet {
-  std::vector<LoraExpert> experts;
-  // Dropout is active only while training; its masks are a function of this seed, the expert's own number in
-  // `dropout_keys` (so that an expert trained alone draws the same), the layer and the row keys.
-  bool training = false;
-  uint64_t dropout_seed = 0;
-  std::vector<uint64_t> dropout_keys;
-};
+class ForwardPass;
+struct Rows;
 
 class Decoder {
  public:
-  // Weights of normal(0, 0.02) from `seed` (norms 1, biases 0); loading replaces them.
+  // Weights of normal(0, 0.02) from `seed` (norms 1, biases 0). Error when no decoder has this shape.
   Decoder(DecoderConfig config, uint64_t seed, torch::TensorOptions options = {});
+  // Takes weights that were read: exactly the names and shapes of weight_shapes(config).
+  Decoder(DecoderConfig config, NamedTensors weights);
 
   const DecoderConfig& config() const { return config_; }
 
   // Hidden states after the final norm. hidden(): of every row [T, D]; last_hidden(): of each sequence's last
-  // token [R, D], for which the last layer computes nothing else.
+  // token [R, D], for which the last layer computes nothing else. Without experts every row is the base's.
+  // Error for a token outside the vocabulary.
   Tensor hidden(const Batch& batch, const ExpertSet* experts = nullptr) const;
   Tensor last_hidden(const Batch& batch, const ExpertSet* experts = nullptr) const;
 
@@ -63,8 +41,16 @@ class Decoder {
   torch::Device device() const;
 
  private:
+  Tensor block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD, const Rows& rows) const;
+  // Final states of `rows`.
+  Tensor run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const;
+
   DecoderConfig config_;
   NamedTensors weights_;
+  Tensor frequencies_;  // rotary, [head_dim / 2] float32
 };
+
+// Every weight of such a decoder by canonical name.
+std::map<std::string, std::vector<int64_t>> weight_shapes(const DecoderConfig& config);
 
 }  // namespace dmoerm::nn

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dmoerm::nn {
@@ -13,6 +14,13 @@ struct RotaryConfig {
   std::string type = "default";
   double theta = 10000, factor = 1;
   double low_freq_factor = 1, high_freq_factor = 4, original_max_position = 8192;  // llama3
+};
+
+// A linear layer by canonical name, "layers.0.self_attn.q_proj": its weight is [out, in].
+struct LinearShape {
+  std::string name;
+  int64_t out = 0, in = 0;
+  bool bias = false;
 };
 
 struct DecoderConfig {
@@ -26,6 +34,10 @@ struct DecoderConfig {
   std::vector<bool> windowed_layers;   // which layers use it; empty: all
   bool tied_embeddings = false;        // lm_head is the embedding
 
+  // Error, naming the value, for a shape that no decoder can have. `where` is the file or part that gave it.
+  void validate(std::string_view where) const;
+  int64_t window_of(int64_t layer) const;  // 0: none
+  std::vector<LinearShape> linear_layers() const;
   // Multiply-add weights a token passes through, embeddings and heads not counted: for FLOP counts.
   int64_t num_matmul_parameters() const;
 };

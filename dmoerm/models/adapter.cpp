@@ -1,0 +1,126 @@
+#include "dmoerm/models/adapter.h"
+
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <set>
+
+#include "dmoerm/core/file.h"
+#include "dmoerm/core/random.h"
+#include "dmoerm/models/adapter_config.h"
+
+namespace dmoerm::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTensorPrefix = "base_model.model.";
+constexpr const char* kScoreTensor = "base_model.model.score.weight";
+
+std::string tensor_name(const std::string& layer, const char* part) {
+  return fmt::format("{}{}{}.{}.weight", kTensorPrefix, kModulePrefix, layer, part);
+}
+
+// torch.nn.init.kaiming_uniform_(a = sqrt(5)): uniform within 1 / sqrt(in).
+Tensor initial_a(const nn::LinearShape& layer, int64_t rank, uint64_t seed) {
+  Tensor a = torch::empty({rank, layer.in}, torch::kFloat32);
+  RandomStream stream(seed, "lora " + layer.name);
+  const double bound = 1 / std::sqrt(static_cast<double>(layer.in));
+  float* values = a.data_ptr<float>();
+  for (int64_t i = 0; i < a.numel(); ++i) values[i] = static_cast<float>(bound * (2 * stream.uniform() - 1));
+  return a;
+}
+
+// The tensors of adapter_model.safetensors, each taken once.
+class AdapterTensors {
+ public:
+  AdapterTensors(const fs::path& directory, torch::Device device)
+      : file_(path_in(directory)), where_(file_.path().string()), options_(torch::TensorOptions(device).dtype(torch::kFloat32)) {}
+
+  bool contains(const std::string& name) const { return file_.contains(name); }
+
+  Tensor take(const std::string& name, int64_t rows, int64_t columns) {
+    if (!file_.contains(name)) fail(where_, "tensor {} is missing", name);
+    if (const auto shape = file_.shape(name); shape != std::vector<int64_t>{rows, columns})
+      fail(where_, "tensor {} has shape [{}], expected [{}, {}]", name, fmt::join(shape, ", "), rows, columns);
+    if (!torch::isFloatingType(file_.dtype(name)))
+      fail(where_, "tensor {} holds {}, expected floating-point numbers", name, torch::toString(file_.dtype(name)));
+    taken_.insert(name);
+    return file_.tensor(name).to(options_, /*non_blocking=*/false, /*copy=*/true);
+  }
+
+  int64_t num_rows(const std::string& name) const {  // 0 when there is no such tensor
+    const auto shape = file_.contains(name) ? file_.shape(name) : std::vector<int64_t>{};
+    return shape.empty() ? 0 : shape.front();
+  }
+
+  void finish() const {
+    for (const std::string& name : file_.names())
+      if (taken_.count(name) == 0)
+        fail(where_, "tensor {} belongs to no target module of adapter_config.json", name);
+  }
+
+ private:
+  static fs::path path_in(const fs::path& directory) {
+    const fs::path path = directory / "adapter_model.safetensors";
+    if (!fs::exists(path) && fs::exists(directory / "adapter_model.bin"))
+      fail(directory.string(), "found pickled weights (adapter_model.bin), expected adapter_model.safetensors; "
+           "convert them once with PEFT: PeftModel.from_pretrained(base, \"{0}\").save_pretrained(\"{0}\")",
+           directory.string());
+    return path;
+  }
+
+  SafeTensors file_;
+  std::string where_;
+  torch::TensorOptions options_;
+  std::set<std::string> taken_;
+};
+
+}  // namespace
+
+Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint64_t seed) {
+  check_lora(options, "adapter");
+  Adapter adapter;
+  adapter.options = options;
+  adapter.lora.dropout = options.dropout;
+  const double scale = lora_scale(options.alpha, options.rank, options.rslora);
+  for (const nn::LinearShape& layer :
+       target_layers(options.target_modules, decoder.config().linear_layers(), true, "adapter"))
+    adapter.lora.pairs[layer.name] = {initial_a(layer, options.rank, seed).to(decoder.device()),
+                                      torch::zeros({layer.out, options.rank}, decoder.device()), scale};
+  return adapter;
+}
+
+Adapter load_adapter(const fs::path& directory, const nn::Decoder& decoder) {
+  const AdapterConfig config(directory / "adapter_config.json", decoder.config().linear_layers());
+  AdapterTensors tensors(directory, decoder.device());
+  Adapter adapter;
+  adapter.options = config.options();
+  adapter.base_model = config.base_model();
+  adapter.lora.dropout = config.options().dropout;
+  for (const nn::LinearShape& layer : config.targets()) {
+    const int64_t rank = config.rank_of(layer.name);
+    adapter.lora.pairs[layer.name] = {tensors.take(tensor_name(layer.name, "lora_A"), rank, layer.in),
+                                      tensors.take(tensor_name(layer.name, "lora_B"), layer.out, rank),
+                                      config.scale_of(layer.name)};
+  }
+  if (config.saves_score() || tensors.contains(kScoreTensor)) {
+    const int64_t labels = std::max<int64_t>(1, tensors.num_rows(kScoreTensor));
+    adapter.score_weight = tensors.take(kScoreTensor, labels, decoder.config().hidden_size);
+  }
+  tensors.finish();
+  return adapter;
+}
+
+void save_adapter(const fs::path& directory, const Adapter& adapter) {
+  NamedTensors tensors;
+  for (const auto& [layer, pair] : adapter.lora.pairs) {
+    tensors[tensor_name(layer, "lora_A")] = pair.a.detach().to(torch::kFloat32);
+    tensors[tensor_name(layer, "lora_B")] = pair.b.detach().to(torch::kFloat32);
+  }
+  if (adapter.score_weight.defined()) tensors[kScoreTensor] = adapter.score_weight.detach().to(torch::kFloat32);
+  save_safetensors(directory / "adapter_model.safetensors", tensors);
+  write_file_atomically(directory / "adapter_config.json", dump_json(adapter_config_json(adapter), 2) + "\n");
+}
+
+}  // namespace dmoerm::models

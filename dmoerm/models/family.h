@@ -1,0 +1,30 @@
+// Model families: how config.json is read and written, and how weights are named.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dmoerm/models/config_reader.h"
+#include "dmoerm/nn/decoder_config.h"
+
+namespace dmoerm::models {
+
+struct Family {
+  std::string_view name;          // model_type
+  std::string_view class_prefix;  // of the transformers classes: "Llama" in "LlamaForCausalLM"
+  // Settings that change the numbers are read or refused by name; settings without effect are ignored.
+  nn::DecoderConfig (*read_config)(ConfigReader& config);
+  // Sets every key that read_config() reads, in the spellings of transformers 4 and 5.
+  void (*write_config)(const nn::DecoderConfig& decoder, Json& config);
+  // Stored tensors of old releases that are computed, not loaded: they may be left over.
+  std::vector<std::string_view> unused_suffixes;
+};
+
+// Error, listing the known families, for another name.
+const Family& find_family(std::string_view name, std::string_view where);
+
+extern const Family kLlama;
+extern const Family kQwen2;
+
+}  // namespace dmoerm::models

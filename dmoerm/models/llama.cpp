@@ -1,0 +1,30 @@
+// Llama 1 to 3 and whatever shares their shape: LlamaConfig of transformers 4 and 5.
+#include "dmoerm/models/common_config.h"
+#include "dmoerm/models/family.h"
+
+namespace dmoerm::models {
+namespace {
+
+nn::DecoderConfig read(ConfigReader& config) {
+  nn::DecoderConfig decoder = read_common_config(config);
+  decoder.qkv_bias = decoder.o_bias = config.get("attention_bias", false);
+  decoder.mlp_bias = config.get("mlp_bias", false);
+  // Splits the products into slices and adds them up again: the numbers are the same.
+  config.ignore({"pretraining_tp"});
+  decoder.validate(config.where());
+  return decoder;
+}
+
+void write(const nn::DecoderConfig& decoder, Json& config) {
+  if (decoder.qkv_bias != decoder.o_bias || decoder.sliding_window != 0)
+    fail("llama", "cannot write a decoder with a bias on some attention layers only, or with a sliding window");
+  write_common_config(decoder, config);
+  config["attention_bias"] = decoder.qkv_bias;
+  config["mlp_bias"] = decoder.mlp_bias;
+}
+
+}  // namespace
+
+const Family kLlama = {"llama", "Llama", read, write, {"rotary_emb.inv_freq"}};
+
+}  // namespace dmoerm::models

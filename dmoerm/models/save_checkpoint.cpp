@@ -1,0 +1,81 @@
+#include "dmoerm/core/error.h"
+#include "dmoerm/core/file.h"
+#include "dmoerm/models/checkpoint.h"
+#include "dmoerm/models/family.h"
+
+namespace dmoerm::models {
+namespace {
+
+std::string class_suffix(const Checkpoint& checkpoint) {
+  if (checkpoint.head == HeadKind::Score) return "ForSequenceClassification";
+  const bool causal = checkpoint.head == HeadKind::LanguageModel || checkpoint.decoder->config().tied_embeddings;
+  return causal ? "ForCausalLM" : "Model";
+}
+
+// Keeps a list that the file had (several closing tokens) as long as it begins with the same id.
+void set_token_id(Json& config, const std::string& key, std::optional<int64_t> id) {
+  if (!id) {
+    config[key] = nullptr;
+    return;
+  }
+  const auto old = config.find(key);
+  if (old != config.end() && old->is_array() && !old->empty() && old->front() == *id) return;
+  config[key] = *id;
+}
+
+void set_labels(Json& config, const Checkpoint& checkpoint) {
+  config.erase("num_labels");  // transformers counts id2label
+  config["id2label"] = config["label2id"] = Json::object();
+  for (int64_t i = 0; i < checkpoint.score_weight.size(0); ++i) {
+    const std::string label = checkpoint.labels.empty() ? fmt::format("LABEL_{}", i) : checkpoint.labels[i];
+    config["id2label"][std::to_string(i)] = label;
+    config["label2id"][label] = i;
+  }
+}
+
+Json new_config(const Checkpoint& checkpoint) {
+  Json config = checkpoint.config.is_object() ? checkpoint.config : Json::object();
+  const Family& family = find_family(checkpoint.family, "checkpoint");
+  config["model_type"] = checkpoint.family;
+  config["architectures"] = {std::string(family.class_prefix) + class_suffix(checkpoint)};
+  config["torch_dtype"] = config["dtype"] = "float32";
+  config.emplace("max_position_embeddings", 4096);
+  config.emplace("initializer_range", 0.02);
+  config.emplace("use_cache", true);
+  family.write_config(checkpoint.decoder->config(), config);
+  set_token_id(config, "bos_token_id", checkpoint.bos_token_id);
+  set_token_id(config, "eos_token_id", checkpoint.eos_token_id);
+  set_token_id(config, "pad_token_id", checkpoint.pad_token_id);
+  if (checkpoint.head == HeadKind::Score) set_labels(config, checkpoint);
+  return config;
+}
+
+void check_head(const Checkpoint& checkpoint) {
+  const nn::DecoderConfig& config = checkpoint.decoder->config();
+  if (checkpoint.head == HeadKind::Score) {
+    DMOERM_ASSERT(checkpoint.score_weight.dim() == 2 && checkpoint.score_weight.size(1) == config.hidden_size);
+    DMOERM_ASSERT(checkpoint.labels.empty() ||
+                  static_cast<int64_t>(checkpoint.labels.size()) == checkpoint.score_weight.size(0));
+  }
+  if (checkpoint.head == HeadKind::LanguageModel && !config.tied_embeddings)
+    DMOERM_ASSERT(checkpoint.lm_weight.sizes() == torch::IntArrayRef({config.vocab_size, config.hidden_size}));
+}
+
+}  // namespace
+
+void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
+  DMOERM_ASSERT(checkpoint.decoder != nullptr);
+  check_head(checkpoint);
+  const std::string prefix = class_suffix(checkpoint) == "Model" ? "" : "model.";
+  NamedTensors tensors;
+  for (const auto& [name, weight] : checkpoint.decoder->weights())
+    tensors.emplace(prefix + name, weight.detach().to(torch::kFloat32));
+  if (checkpoint.head == HeadKind::Score)
+    tensors.emplace("score.weight", checkpoint.score_weight.detach().to(torch::kFloat32));
+  if (checkpoint.head == HeadKind::LanguageModel && !checkpoint.decoder->config().tied_embeddings)
+    tensors.emplace("lm_head.weight", checkpoint.lm_weight.detach().to(torch::kFloat32));
+  save_safetensors(directory / "model.safetensors", tensors);
+  write_file_atomically(directory / "config.json", dump_json(new_config(checkpoint), 2) + "\n");
+}
+
+}  // namespace dmoerm::models

@@ -1,0 +1,39 @@
+// The safetensors files of a model directory: model.safetensors, or shards with model.safetensors.index.json.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "dmoerm/core/safetensors.h"
+
+namespace dmoerm::models {
+
+class WeightFiles {
+ public:
+  // Error for a missing file, an index that does not agree with its shards, and pickled weights.
+  explicit WeightFiles(const std::filesystem::path& directory);
+
+  bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
+  bool any_begins_with(const std::string& prefix) const;
+
+  // The tensor converted to `options` (a copy); Error, naming file and tensor, when it is missing, of another shape
+  // or does not hold floating-point numbers.
+  Tensor take(const std::string& name, const std::vector<int64_t>& shape, const torch::TensorOptions& options);
+
+  // Error when a tensor was never taken, unless its name ends with one of `unused_suffixes`.
+  void finish(const std::vector<std::string_view>& unused_suffixes) const;
+
+ private:
+  void open_single(const std::filesystem::path& path);
+  void open_shards(const std::filesystem::path& directory, const std::filesystem::path& index);
+
+  std::string where_;  // the file that lists all tensors
+  std::vector<SafeTensors> files_;
+  std::map<std::string, size_t> file_of_;
+  std::set<std::string> taken_;
+};
+
+}  // namespace dmoerm::models

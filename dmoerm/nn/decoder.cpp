@@ -1,0 +1,99 @@
+#include "dmoerm/nn/decoder.h"
+
+#include "dmoerm/core/error.h"
+#include "dmoerm/core/random.h"
+#include "dmoerm/nn/attention.h"
+#include "dmoerm/nn/feed_forward.h"
+#include "dmoerm/nn/rotary_frequencies.h"
+
+namespace dmoerm::nn {
+namespace {
+
+Tensor initial_weight(const std::string& name, const std::vector<int64_t>& shape, uint64_t seed) {
+  if (name.ends_with(".bias")) return torch::zeros(shape, torch::kFloat32);
+  if (shape.size() == 1) return torch::ones(shape, torch::kFloat32);  // norms
+  Tensor weight = torch::empty(shape, torch::kFloat32);
+  RandomStream stream(seed, name);
+  float* values = weight.data_ptr<float>();
+  for (int64_t i = 0; i < weight.numel(); ++i) values[i] = static_cast<float>(0.02 * stream.normal());
+  return weight;
+}
+
+NamedTensors initial_weights(const DecoderConfig& config, uint64_t seed, const torch::TensorOptions& options) {
+  config.validate("decoder");
+  NamedTensors weights;
+  for (const auto& [name, shape] : weight_shapes(config))
+    weights.emplace(name, initial_weight(name, shape, seed).to(options));
+  return weights;
+}
+
+}  // namespace
+
+std::map<std::string, std::vector<int64_t>> weight_shapes(const DecoderConfig& config) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  shapes["embed_tokens.weight"] = {config.vocab_size, config.hidden_size};
+  shapes["norm.weight"] = {config.hidden_size};
+  for (int64_t layer = 0; layer < config.num_layers; ++layer)
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
+      shapes[fmt::format("layers.{}.{}.weight", layer, norm)] = {config.hidden_size};
+  for (const LinearShape& linear : config.linear_layers()) {
+    shapes[linear.name + ".weight"] = {linear.out, linear.in};
+    if (linear.bias) shapes[linear.name + ".bias"] = {linear.out};
+  }
+  return shapes;
+}
+
+Decoder::Decoder(DecoderConfig config, uint64_t seed, torch::TensorOptions options)
+    : Decoder(config, initial_weights(config, seed, options)) {}
+
+Decoder::Decoder(DecoderConfig config, NamedTensors weights)
+    : config_(std::move(config)), weights_(std::move(weights)) {
+  config_.validate("decoder");
+  const auto shapes = weight_shapes(config_);
+  DMOERM_ASSERT(shapes.size() == weights_.size());
+  for (const auto& [name, shape] : shapes) DMOERM_ASSERT(weights_.at(name).sizes() == torch::IntArrayRef(shape));
+  frequencies_ = rotary_frequencies(config_.rotary, config_.head_dim);
+}
+
+Tensor Decoder::block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD, const Rows& rows) const {
+  const std::string prefix = fmt::format("layers.{}.", layer);
+  const Tensor attended = attention(pass, layer, pass.norm(prefix + "input_layernorm", x_TD), rows);
+  const Tensor h_QD = rows.select(x_TD) + attended;
+  return h_QD + feed_forward(pass, layer, pass.norm(prefix + "post_attention_layernorm", h_QD), rows);
+}
+
+Tensor Decoder::run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const {
+  if (batch.largest_token >= config_.vocab_size)
+    fail("decoder", "found token id {}, expected one of a vocabulary of {}", batch.largest_token, config_.vocab_size);
+  Tensor x_TD = torch::embedding(pass.weight("embed_tokens.weight"), batch.tokens_T);
+  for (int64_t layer = 0; layer + 1 < config_.num_layers; ++layer)
+    x_TD = block(pass, layer, x_TD, pass.all_rows());
+  return pass.norm("norm", block(pass, config_.num_layers - 1, x_TD, rows));
+}
+
+Tensor Decoder::hidden(const Batch& batch, const ExpertSet* experts) const {
+  const ForwardPass pass(config_, weights_, frequencies_, batch, experts);
+  return run(pass, batch, pass.all_rows());
+}
+
+Tensor Decoder::last_hidden(const Batch& batch, const ExpertSet* experts) const {
+  const ForwardPass pass(config_, weights_, frequencies_, batch, experts);
+  const Rows rows = pass.last_rows();
+  const Tensor state_QD = run(pass, batch, rows);
+  return state_QD.index_select(0, torch::searchsorted(rows.index_Q, batch.last_token_R));
+}
+
+std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> Decoder::linear_layers() const {
+  std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> result;
+  for (const LinearShape& linear : config_.linear_layers())
+    result.push_back({linear.name, {linear.out, linear.in}});
+  return result;
+}
+
+void Decoder::set_requires_grad(bool value) {
+  for (auto& [name, weight] : weights_) weight.set_requires_grad(value);
+}
+
+torch::Device Decoder::device() const { return weights_.begin()->second.device(); }
+
+}  // namespace dmoerm::nn

@@ -1,0 +1,94 @@
+#include "dmoerm/nn/forward_pass.h"
+
+#include <algorithm>
+
+#include "dmoerm/core/error.h"
+#include "dmoerm/core/hash.h"
+#include "dmoerm/ops/rms_norm.h"
+#include "dmoerm/ops/rotary.h"
+
+namespace dmoerm::nn {
+namespace {
+
+double common_dropout(const ExpertSet& set) {
+  if (!set.training || set.experts.empty()) return 0;
+  const double probability = set.experts.front().dropout;
+  for (const LoraExpert& expert : set.experts)
+    if (expert.dropout != probability)
+      fail("experts", "dropout {} and {} cannot be trained together: expected one value", probability,
+           expert.dropout);
+  return probability;
+}
+
+// Keys of the batch's rows with the number of each row's expert mixed in.
+std::vector<uint64_t> dropout_keys(const Batch& batch, const ExpertSet& set) {
+  DMOERM_ASSERT(set.dropout_keys.size() == set.experts.size());
+  DMOERM_ASSERT(batch.row_keys.size() == static_cast<size_t>(batch.tokens_T.size(0)));
+  std::vector<uint64_t> keys = batch.row_keys;
+  for (size_t e = 0; e < set.experts.size(); ++e)
+    for (int64_t row = batch.expert_offsets[e]; row < batch.expert_offsets[e + 1]; ++row)
+      keys[row] = hash_combine(keys[row], set.dropout_keys[e]);
+  return keys;
+}
+
+}  // namespace
+
+ForwardPass::ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
+                         const Batch& batch, const ExpertSet* experts)
+    : config_(config), weights_(weights), batch_(batch), experts_(experts) {
+  const Tensor angles = batch.positions_T.to(torch::kFloat32).unsqueeze(1) * frequencies.to(batch.tokens_T.device());
+  cos_TC = angles.cos();
+  sin_TC = angles.sin();
+  if (experts_ == nullptr) return;
+  DMOERM_ASSERT(batch.expert_offsets.size() == experts_->experts.size() + 1);
+  all_rows_.expert_offsets = batch.expert_offsets;
+  dropout_ = common_dropout(*experts_);
+  if (dropout_ > 0) all_rows_.dropout_keys = dropout_keys(batch, *experts_);
+}
+
+Rows ForwardPass::last_rows() const {
+  Rows rows;
+  rows.index = batch_.last_token;
+  std::sort(rows.index.begin(), rows.index.end());
+  rows.index.erase(std::unique(rows.index.begin(), rows.index.end()), rows.index.end());
+  rows.index_Q = torch::tensor(rows.index, torch::kInt64).to(batch_.tokens_T.device());
+  for (const int64_t offset : all_rows_.expert_offsets)
+    rows.expert_offsets.push_back(std::lower_bound(rows.index.begin(), rows.index.end(), offset) -
+                                  rows.index.begin());
+  if (dropout_ > 0)
+    for (const int64_t row : rows.index) rows.dropout_keys.push_back(all_rows_.dropout_keys[row]);
+  return rows;
+}
+
+const Tensor& ForwardPass::weight(const std::string& name) const {
+  const auto found = weights_.find(name);
+  DMOERM_ASSERT(found != weights_.end());
+  return found->second;
+}
+
+Tensor ForwardPass::linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const {
+  const auto bias = weights_.find(name + ".bias");
+  std::vector<ops::LoraPair> loras;
+  for (size_t e = 0; experts_ != nullptr && e < experts_->experts.size(); ++e) {
+    const auto& pairs = experts_->experts[e].pairs;
+    const auto pair = pairs.find(name);
+    if (pair == pairs.end()) continue;
+    loras.resize(experts_->experts.size());
+    loras[e] = pair->second;
+  }
+  ops::RowDropout dropout;
+  if (!loras.empty() && dropout_ > 0)
+    dropout = {dropout_, hash64(name, experts_->dropout_seed), rows.dropout_keys};
+  return ops::expert_linear(x_QI, weight(name + ".weight"), bias == weights_.end() ? Tensor() : bias->second,
+                            loras, rows.expert_offsets, dropout);
+}
+
+Tensor ForwardPass::norm(const std::string& name, const Tensor& x_QD) const {
+  return ops::rms_norm(x_QD, weight(name + ".weight"), config_.norm_eps);
+}
+
+Tensor ForwardPass::rotate(const Tensor& x_QHC, const Rows& rows) const {
+  return ops::rotary(x_QHC, rows.select(cos_TC), rows.select(sin_TC));
+}
+
+}  // namespace dmoerm::nn

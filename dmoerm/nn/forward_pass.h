@@ -1,0 +1,53 @@
+// One pass through a decoder: the weights, rows and experts that the parts of a block work with.
+// T rows, Q rows that a layer computes, I inputs, O outputs, C head size.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dmoerm/core/safetensors.h"
+#include "dmoerm/nn/batch.h"
+#include "dmoerm/nn/decoder_config.h"
+#include "dmoerm/nn/expert_set.h"
+
+namespace dmoerm::nn {
+
+// The rows for which a layer computes its output: all, or (in the last layer) each sequence's last token.
+struct Rows {
+  std::vector<int64_t> index;           // ascending; empty: all
+  Tensor index_Q;                       // the same on the device; undefined: all
+  std::vector<int64_t> expert_offsets;  // into these rows
+  std::vector<uint64_t> dropout_keys;   // of these rows; empty: no dropout
+
+  Tensor select(const Tensor& x_T) const { return index_Q.defined() ? x_T.index_select(0, index_Q) : x_T; }
+};
+
+class ForwardPass {
+ public:
+  // All arguments outlive the pass. `experts` may be null: every row is then the base's.
+  ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
+              const Batch& batch, const ExpertSet* experts);
+
+  const DecoderConfig& config() const { return config_; }
+  const std::shared_ptr<const data::SegmentTable>& segments() const { return batch_.segments; }
+  const Rows& all_rows() const { return all_rows_; }
+  Rows last_rows() const;
+
+  const Tensor& weight(const std::string& name) const;
+  // x_QI [Q, I] -> [Q, O]: the linear layer `name`, its bias, and each expert's LoRA on the expert's own rows.
+  Tensor linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const;
+  Tensor norm(const std::string& name, const Tensor& x_QD) const;
+  // x_QHC [Q, H, C], turned by the rows' positions.
+  Tensor rotate(const Tensor& x_QHC, const Rows& rows) const;
+
+ private:
+  const DecoderConfig& config_;
+  const NamedTensors& weights_;
+  const Batch& batch_;
+  const ExpertSet* experts_;
+  double dropout_ = 0;
+  Rows all_rows_;
+  Tensor cos_TC, sin_TC;  // [T, C / 2] float32
+};
+
+}  // namespace dmoerm::nn
