@@ -41,12 +41,10 @@ bool is_model_directory(const std::filesystem::path& directory);  // holds dmoer
 std::vector<std::string> changed_files(const std::filesystem::path& directory);
 
 // A plain Hugging Face sequence classifier, with an optional PEFT adapter over it, as a model of kind "single" whose
-// one task is "". The chat format and the length limit come from its files unless given ("" and 0).
+// one task is "". The chat format and the length limit come from its files.
 struct ClassifierOptions {
   std::filesystem::path adapter;
   std::optional<int64_t> label;  // needed when the head has several
-  std::string chat_format;
-  int64_t max_tokens = 0;
 };
 DoubleLayerModel load_classifier(const std::filesystem::path& directory, const ClassifierOptions& options,
                                  const models::LoadOptions& load_options = {});

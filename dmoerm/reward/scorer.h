@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,26 +15,26 @@ namespace dmoerm::reward {
 
 struct ScorerOptions {
   models::LoadOptions load;
-  std::filesystem::path adapter;  // PEFT adapter over a plain classifier
-  std::optional<int64_t> label;   // one of a plain classifier's several labels
-  std::string chat_format;        // "": the model's own
-  int64_t max_tokens = 0;         // 0: the model's own
-  int64_t token_budget = 8192;    // rows of one batch; changes speed and memory, never a reward
+  std::filesystem::path adapter;   // PEFT adapter over a plain classifier
+  std::optional<int64_t> label;    // one of a plain classifier's several labels
+  std::string chat_format;         // "": the model's own
+  int64_t max_tokens = 0;          // 0: the model's own
+  int64_t token_budget = 8192;     // rows of one batch; changes speed and memory, never a reward
   bool share_prefix = true;
-  bool raw = false;               // rewards before the task's mean and deviation
-  bool pool_transformers = false;  // score the rightmost token that is not padding, where padding equals EOS
+  bool raw = false;                // rewards before the task's mean and deviation
+  bool pool_transformers = false;  // score the last token that is not padding, even where padding equals EOS
 };
 
 struct RecordScore {
-  std::string task;                         // the inner model's; "" for a plain classifier
-  std::vector<double> task_probs;           // one each router label; empty when the router was skipped
-  std::vector<double> rewards;              // one each answer
-  std::vector<std::vector<double>> experts;  // [K][answers], raw; empty without experts
-  std::string error;                        // not "": why this record has no rewards
+  std::string task;                          // the inner model's; "" for a plain classifier
+  std::vector<double> task_probs;            // one each router label; empty when the router was skipped
+  std::vector<double> rewards;               // one each answer
+  std::vector<std::vector<double>> experts;  // [K][answers], raw, in the order of the inner model's experts
+  std::string error;                         // not "": why this record has no rewards
 };
 
 struct ScorerCounts {
-  int64_t records = 0, sequences = 0, tokens = 0;  // tokens: nothing shared
+  int64_t records = 0, sequences = 0, tokens = 0;  // computed; tokens: nothing shared
   int64_t routed = 0, unknown_tasks = 0;           // routed because the named task is unknown
 };
 
@@ -44,24 +43,35 @@ class Scorer {
   static Scorer load(const std::filesystem::path& directory, const ScorerOptions& options = {});
   explicit Scorer(DoubleLayerModel model, ScorerOptions options = {});
 
-  // One result a record, in order. A record that cannot be scored (no tokenizer for its text, an id outside the
-  // vocabulary, no task and no router) gets an error; the others are scored.
+  // One result a record, in order. A record that names a task of the model goes there, any other through the router
+  // (or to the only task). A record that cannot be scored (text without a tokenizer, an id outside the vocabulary,
+  // no task and no router, a reward that is not finite) gets an error; the others are scored.
   std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records);
-  // As above by the named tasks' models, the router never asked. One task a record.
+  // The same by the named tasks' models, the router never asked. One task of the model a record.
   std::vector<RecordScore> score_as(std::span<const data::PreferenceRecord> records,
                                     std::span<const std::string> tasks);
-  // Router probabilities [C] of each record; Error when the model has none. An empty row: the record cannot be routed.
+  // The router's probabilities [C] of each record; Error when the model has none. Empty where it cannot be routed.
   std::vector<std::vector<double>> route(std::span<const data::PreferenceRecord> records);
 
   const DoubleLayerModel& model() const { return model_; }
   const ScorerCounts& counts() const { return counts_; }
-  data::EncodeCounts encode_counts() const;
+  const data::EncodeCounts& encode_counts() const { return encoder_.counts(); }
 
  private:
+  data::PromptGroup encode(const data::PreferenceRecord& record, const InnerModel& inner);
+  void score_task(const InnerModel& inner, std::span<const data::PreferenceRecord> records,
+                  const std::vector<size_t>& chosen, std::vector<RecordScore>& results);
+
+  void score_by(std::span<const data::PreferenceRecord> records, const std::vector<const InnerModel*>& inners,
+                std::vector<RecordScore>& results);
+
   DoubleLayerModel model_;
   ScorerOptions options_;
-  std::unique_ptr<data::GroupEncoder> encoder_;
+  data::GroupEncoder encoder_;
   ScorerCounts counts_;
 };
+
+// The label with the highest probability (the first of equal ones).
+size_t best_label(const std::vector<double>& probabilities);
 
 }  // namespace dmoerm::reward
