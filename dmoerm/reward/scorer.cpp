@@ -1,0 +1,218 @@
+#include "dmoerm/reward/scorer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace dmoerm::reward {
+namespace {
+
+data::EncodeOptions encode_options(const DoubleLayerModel& model, const ScorerOptions& options) {
+  data::EncodeOptions encode;
+  encode.chat_format = options.chat_format.empty() ? model.chat_format : options.chat_format;
+  encode.max_tokens = options.max_tokens > 0 ? options.max_tokens : model.max_tokens;
+  return encode;
+}
+
+void check_ids(std::span<const int32_t> tokens, const nn::Decoder& decoder) {
+  const int64_t vocabulary = decoder.config().vocab_size;
+  for (const int32_t token : tokens)
+    if (token < 0 || token >= vocabulary)
+      fail("score", "token id {} is outside the vocabulary, expected 0 … {}", token, vocabulary - 1);
+}
+
+// What transformers pools: the rightmost token that is not padding, or the first when all are.
+void cut_trailing_padding(std::vector<int32_t>& tokens, std::optional<int64_t> pad) {
+  while (pad && tokens.size() > 1 && tokens.back() == *pad) tokens.pop_back();
+}
+
+std::vector<double> to_doubles(const Tensor& values) {
+  const Tensor wide = values.to(torch::kCPU, torch::kDouble).contiguous();
+  return {wide.data_ptr<double>(), wide.data_ptr<double>() + wide.numel()};
+}
+
+// Rewards and expert scores of all sequences of one task, by sequence number.
+struct SequenceScores {
+  std::vector<double> rewards;               // [R], raw
+  std::vector<std::vector<double>> experts;  // [K][R]
+};
+
+SequenceScores score_sequences(const InnerModel& inner, std::span<const PromptSequences> prompts,
+                               const StatesOptions& options) {
+  size_t R = 0;
+  for (const auto& prompt : prompts) R += prompt.size();
+  SequenceScores scores{std::vector<double>(R), {}};
+  scores.experts.assign(inner.experts.size(), std::vector<double>(R));
+  const auto experts = inner.expert_set();
+  for_each_states(inner.decoder(), &experts, prompts, options, [&](const auto& sequences, const Tensor& z_BKD) {
+    const auto rewards = to_doubles(inner.raw_rewards(z_BKD));
+    const auto by_expert = to_doubles(inner.expert_scores(z_BKD).t());
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      scores.rewards[sequences[i]] = rewards[i];
+      for (size_t k = 0; k < scores.experts.size(); ++k)
+        scores.experts[k][sequences[i]] = by_expert[k * sequences.size() + i];
+    }
+  });
+  return scores;
+}
+
+bool all_finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+}
+
+}  // namespace
+
+size_t best_label(const std::vector<double>& probabilities) {
+  return std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
+}
+
+Scorer Scorer::load(const std::filesystem::path& directory, const ScorerOptions& options) {
+  if (!is_model_directory(directory))
+    return Scorer(load_classifier(directory, {options.adapter, options.label}, options.load), options);
+  if (!options.adapter.empty() || options.label)
+    fail(directory.string(), "an adapter or a label goes with a plain sequence classifier, found a dmoerm model");
+  return Scorer(DoubleLayerModel::load(directory, options.load), options);
+}
+
+Scorer::Scorer(DoubleLayerModel model, ScorerOptions options)
+    : model_(std::move(model)), options_(std::move(options)),
+      encoder_(model_.tokenizer, encode_options(model_, options_)) {
+  model_.check();
+}
+
+data::PromptGroup Scorer::encode(const data::PreferenceRecord& record, const InnerModel& inner) {
+  auto group = encoder_.encode(record);
+  for (auto& sequence : group.sequences) {
+    check_ids(sequence, inner.decoder());
+    if (options_.pool_transformers) cut_trailing_padding(sequence, inner.base->checkpoint.pad_token_id);
+  }
+  return group;
+}
+
+void Scorer::score_task(const InnerModel& inner, std::span<const data::PreferenceRecord> records,
+                        const std::vector<size_t>& chosen, std::vector<RecordScore>& results) {
+  // Records of one prompt become one group, so that what they share is computed once.
+  struct Prompt {
+    std::vector<data::PromptGroup> groups;
+    std::vector<size_t> records;
+  };
+  std::map<uint64_t, Prompt> by_hash;
+  for (const size_t i : chosen) {
+    results[i].task = inner.task;
+    try {
+      auto group = encode(records[i], inner);
+      counts_.records += 1;
+      counts_.sequences += static_cast<int64_t>(group.sequences.size());
+      counts_.tokens += static_cast<int64_t>(group.num_tokens());
+      Prompt& prompt = by_hash[group.prompt_hash];
+      prompt.groups.push_back(std::move(group));
+      prompt.records.push_back(i);
+    } catch (const Error& error) {
+      results[i].error = error.what();
+    }
+  }
+
+  std::vector<data::PromptGroup> merged;
+  std::vector<PromptSequences> prompts;
+  for (auto& [hash, prompt] : by_hash) merged.push_back(data::merge_groups(std::move(prompt.groups)));
+  for (const auto& group : merged) prompts.emplace_back(group.sequences.begin(), group.sequences.end());
+  const auto scores = score_sequences(inner, prompts, {options_.token_budget, options_.share_prefix});
+
+  size_t first = 0, m = 0;  // number of the group's first sequence; the group
+  for (const auto& [hash, prompt] : by_hash) {
+    const auto& group = merged[m++];
+    for (size_t j = 0; j < prompt.records.size(); ++j) {
+      RecordScore& result = results[prompt.records[j]];
+      result.experts.resize(scores.experts.size());
+      for (const int32_t sequence : group.records[j].sequence_of_answer) {
+        const double raw = scores.rewards[first + sequence];
+        result.rewards.push_back(options_.raw ? raw : (raw - inner.reward_mean) / inner.reward_std);
+        for (size_t k = 0; k < scores.experts.size(); ++k)
+          result.experts[k].push_back(scores.experts[k][first + sequence]);
+      }
+      if (!all_finite(result.rewards) || !std::all_of(result.experts.begin(), result.experts.end(), all_finite))
+        result.error = "[score] the model gives a reward that is not finite";
+    }
+    first += group.sequences.size();
+  }
+}
+
+void Scorer::score_by(std::span<const data::PreferenceRecord> records, const std::vector<const InnerModel*>& inners,
+                      std::vector<RecordScore>& results) {
+  for (const auto& inner : model_.tasks) {
+    std::vector<size_t> chosen;
+    for (size_t i = 0; i < records.size(); ++i)
+      if (inners[i] == &inner) chosen.push_back(i);
+    if (!chosen.empty()) score_task(inner, records, chosen, results);
+  }
+}
+
+std::vector<RecordScore> Scorer::score_as(std::span<const data::PreferenceRecord> records,
+                                          std::span<const std::string> tasks) {
+  DMOERM_ASSERT(records.size() == tasks.size());
+  std::vector<const InnerModel*> inners;
+  for (const auto& task : tasks) {
+    inners.push_back(model_.find(task));
+    if (!inners.back()) fail("score", "\"{}\" is no task of the model", task);
+  }
+  std::vector<RecordScore> results(records.size());
+  score_by(records, inners, results);
+  return results;
+}
+
+std::vector<std::vector<double>> Scorer::route(std::span<const data::PreferenceRecord> records) {
+  if (!model_.router) fail("score", "the model has no router");
+  std::vector<std::vector<double>> probabilities(records.size());
+  std::vector<std::vector<int32_t>> inputs;
+  std::vector<size_t> routed;
+  for (size_t i = 0; i < records.size(); ++i) {
+    try {
+      auto input = encoder_.encode_router_input(records[i]);
+      check_ids(input, model_.router->decoder());
+      if (input.empty()) continue;
+      inputs.push_back(std::move(input));
+      routed.push_back(i);
+    } catch (const Error&) {
+      // Stays empty: the record has neither ids nor a tokenizer for its text.
+    }
+  }
+  const Tensor logits_NC = model_.router->logits(inputs, {options_.token_budget, options_.share_prefix});
+  const Tensor probs_NC = logits_NC.to(torch::kDouble).softmax(-1);
+  for (size_t n = 0; n < routed.size(); ++n) probabilities[routed[n]] = to_doubles(probs_NC[n]);
+  counts_.routed += static_cast<int64_t>(routed.size());
+  return probabilities;
+}
+
+std::vector<RecordScore> Scorer::score(std::span<const data::PreferenceRecord> records) {
+  std::vector<RecordScore> results(records.size());
+  std::vector<const InnerModel*> inners(records.size());
+  std::vector<data::PreferenceRecord> to_route;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < records.size(); ++i) {
+    const std::string& task = records[i].task;
+    if (!task.empty()) inners[i] = model_.find(task);
+    if (!inners[i] && model_.tasks.size() == 1) inners[i] = &model_.tasks[0];
+    if (inners[i]) continue;
+    if (model_.router) {
+      counts_.unknown_tasks += !task.empty();
+      to_route.push_back(records[i]);
+      places.push_back(i);
+    } else {
+      results[i].error = task.empty() ? "[score] the record names no task and the model has no router"
+                                      : fmt::format("[score] \"{}\" is no task of the model, and it has no router", task);
+    }
+  }
+  if (!to_route.empty()) {
+    auto probabilities = route(to_route);
+    for (size_t n = 0; n < places.size(); ++n) {
+      RecordScore& result = results[places[n]];
+      result.task_probs = std::move(probabilities[n]);
+      if (result.task_probs.empty()) result.error = "[score] the record cannot be routed: no token of it can be read";
+      else inners[places[n]] = model_.find(model_.router->labels[best_label(result.task_probs)]);
+    }
+  }
+  score_by(records, inners, results);
+  return results;
+}
+
+}  // namespace dmoerm::reward
