@@ -7,7 +7,7 @@
 
 namespace dmoerm::ops {
 
-inline constexpr int64_t kKeyBlock = 128;       // most keys that attention handles at once
+inline constexpr int64_t kKeyBlock = 64;       // most keys that attention handles at once
 inline constexpr int64_t kQueryBlockRows = 48;  // aim for (query, head) rows in one attention task
 
 // Consecutive keys of one segment. Its transposed panel is [channels, padded], where padded is `count`
