@@ -72,6 +72,15 @@ GroupEncoder::Sequence GroupEncoder::tokenize(const PreferenceRecord& record, si
   return sequence;
 }
 
+// Chat formats refuse some roles and orders of turns: the message has to say in which record.
+GroupEncoder::Sequence GroupEncoder::tokenize_or_name(const PreferenceRecord& record, size_t answer) const {
+  try {
+    return tokenize(record, answer);
+  } catch (const Error& error) {
+    fail("encode", "record {}: {}", record.id, error.what());
+  }
+}
+
 // Cuts a sequence to the limit; false when its record is to be dropped.
 bool GroupEncoder::fit(Sequence& sequence, const PreferenceRecord& record) {
   const auto limit = static_cast<size_t>(options_.max_tokens);
@@ -112,7 +121,7 @@ PromptGroup GroupEncoder::encode(const PreferenceRecord& record) {
   RecordAnswers answers{record.id, answers_hash(record), {}};
   std::map<std::vector<int32_t>, int32_t> known;
   for (size_t i = 0; i < record.num_answers(); ++i) {
-    Sequence sequence = tokenize(record, i);
+    Sequence sequence = tokenize_or_name(record, i);
     if (!fit(sequence, record)) {
       ++counts_.records_dropped;
       group.sequences.clear();

@@ -74,6 +74,7 @@ class GroupEncoder {
  private:
   struct Sequence;
   Sequence tokenize(const PreferenceRecord& record, size_t answer) const;
+  Sequence tokenize_or_name(const PreferenceRecord& record, size_t answer) const;
   bool fit(Sequence& sequence, const PreferenceRecord& record);
   std::string user_turns_of(const std::string& text) const;
 

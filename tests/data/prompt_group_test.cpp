@@ -1,0 +1,193 @@
+// Encoding: sequences are what a tool that scores each alone would tokenise; cuts; edges; merging.
+#include "dmoerm/data/prompt_group.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dmoerm/core/error.h"
+#include "dmoerm/data/reader.h"
+
+namespace dmoerm::data {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Tokens = std::vector<int32_t>;
+
+text::Tokenizer tokenizer() {
+  static const auto loaded = text::Tokenizer::load(DMOERM_TEST_DATA "/tokenizer-byte_level");
+  return loaded;
+}
+
+GroupEncoder encoder(const std::string& chat_format = "chatml", int64_t max_tokens = 1024,
+                     TooLong too_long = TooLong::Truncate) {
+  return GroupEncoder(tokenizer(), {chat_format, max_tokens, too_long});
+}
+
+PreferenceRecord record(const std::string& line) {
+  ReaderOptions options;
+  options.require_ranks = false;
+  return parse_record(line, options);
+}
+
+std::string repeat(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+Tokens last(const Tokens& tokens, size_t count) { return {tokens.end() - count, tokens.end()}; }
+
+const std::string kChat = R"({"id":"r","prompt":[{"role":"user","content":"What is 2+2?"}],)"
+                          R"("responses":["It is four.","Five, I think"],"ranks":[1,2],"margin":0.5})";
+
+TEST(GroupEncoder, MessagesAreRenderedAndTokenizedAsOneText) {
+  const auto group = encoder().encode(record(kChat));
+  ASSERT_EQ(group.sequences.size(), 2u);
+  EXPECT_EQ(group.sequences[0],
+            tokenizer().encode("<|im_start|>user\nWhat is 2+2?<|im_end|>\n<|im_start|>assistant\nIt is four.<|im_end|>\n"));
+  ASSERT_EQ(group.edges.size(), 1u);
+  EXPECT_EQ(group.edges[0].better, 0);
+  EXPECT_EQ(group.edges[0].worse, 1);
+  EXPECT_EQ(group.edges[0].margin, 0.5f);
+  EXPECT_EQ(group.records[0].id, "r");
+  EXPECT_EQ(group.num_tokens(), group.sequences[0].size() + group.sequences[1].size());
+}
+
+TEST(GroupEncoder, RawTextIsOneTextAndGetsEosOnce) {
+  const int32_t eos = *tokenizer().eos_id();
+  const auto group = encoder().encode(record(R"({"prompt":"The sk","chosen":"y is blue","rejected":"i<|im_end|>"})"));
+  Tokens whole = tokenizer().encode("The sky is blue");  // tokens cross the prompt's end
+  whole.push_back(eos);
+  EXPECT_EQ(group.sequences[0], whole);
+  EXPECT_EQ(group.sequences[1], tokenizer().encode("The ski<|im_end|>"));
+}
+
+TEST(GroupEncoder, IdsAreTakenAsGivenAndNeedNoTokenizer) {
+  GroupEncoder without(std::nullopt, {});
+  const auto group = without.encode(record(R"({"prompt_ids":[5,6],"response_ids":[[7],[8,9],[7]]})"));
+  EXPECT_THAT(group.sequences, ElementsAre(Tokens{5, 6, 7}, Tokens{5, 6, 8, 9}));
+  EXPECT_THAT(group.records[0].sequence_of_answer, ElementsAre(0, 1, 0));
+  EXPECT_THROW(without.encode(record(kChat)), Error);
+}
+
+TEST(GroupEncoder, EmptyPromptAndEmptyAnswer) {
+  const auto group = encoder().encode(record(R"({"prompt":"","responses":["","a"]})"));
+  EXPECT_EQ(group.sequences[0], Tokens{*tokenizer().eos_id()});
+  EXPECT_EQ(group.sequences[1].back(), *tokenizer().eos_id());
+}
+
+TEST(GroupEncoder, EdgesOfRanksTiesAndEqualAnswers) {
+  // Ranks 1 2 2 3; answers 1 and 3 are equal: between them no edge, contradictions with others stay.
+  const auto group = encoder().encode(
+      record(R"({"prompt_ids":[1],"response_ids":[[10],[11],[12],[11]],"ranks":[1,2,2,3]})"));
+  std::vector<std::pair<int32_t, int32_t>> edges;
+  for (const Edge& edge : group.edges) edges.emplace_back(edge.better, edge.worse);
+  EXPECT_THAT(edges, ElementsAre(std::pair(0, 1), std::pair(0, 2), std::pair(0, 1), std::pair(2, 1)));
+  EXPECT_TRUE(encoder().encode(record(R"({"prompt_ids":[1],"response_ids":[[10],[11]],"ranks":[4,4]})")).edges.empty());
+}
+
+TEST(GroupEncoder, PromptIsCutFromTheLeft) {
+  auto cutting = encoder("chatml", 40);
+  auto whole = encoder();
+  const auto long_prompt = record(R"({"prompt":[{"role":"user","content":")" + repeat("many words ", 50) +
+                                  R"("}],"responses":["short answer","another"]})");
+  const auto cut = cutting.encode(long_prompt), full = whole.encode(long_prompt);
+  for (size_t s = 0; s < 2; ++s) {
+    ASSERT_GT(full.sequences[s].size(), 40u);
+    EXPECT_EQ(cut.sequences[s], last(full.sequences[s], 40));
+  }
+  EXPECT_EQ(cutting.counts().prompts_cut, 2);
+  EXPECT_EQ(cutting.counts().answers_cut, 0);
+  EXPECT_EQ(cutting.counts().sequences, 2);
+}
+
+TEST(GroupEncoder, LongAnswerIsCutAtItsRightEndWithTheClosingTokensKept) {
+  auto cutting = encoder("chatml", 40);
+  const auto long_answer = record(R"({"prompt":[{"role":"user","content":"Hi"}],"responses":[")" +
+                                  repeat("many words ", 50) + R"("]})");
+  const auto cut = cutting.encode(long_answer), full = encoder().encode(long_answer);
+  const Tokens closing = tokenizer().encode("<|im_end|>\n");
+  const Tokens answer = tokenizer().encode(repeat("many words ", 50));
+  Tokens expected(answer.begin(), answer.begin() + (40 - closing.size()));
+  expected.insert(expected.end(), closing.begin(), closing.end());
+  EXPECT_EQ(cut.sequences[0], expected);
+  EXPECT_EQ(last(full.sequences[0], closing.size()), closing);
+  EXPECT_EQ(cutting.counts().answers_cut, 1);
+
+  auto one = encoder("chatml", 1);
+  EXPECT_EQ(one.encode(long_answer).sequences[0], last(closing, 1));
+
+  auto text = encoder("chatml", 20);
+  const auto raw = text.encode(record(R"({"prompt":"Hi","responses":[")" + repeat(" words", 90) + R"("]})"));
+  EXPECT_EQ(raw.sequences[0].size(), 20u);
+  EXPECT_EQ(raw.sequences[0].back(), *tokenizer().eos_id());
+  EXPECT_EQ(raw.sequences[0][0], tokenizer().encode(repeat(" words", 90))[0]);
+
+  GroupEncoder ids(std::nullopt, {"plain", 4, TooLong::Truncate});
+  EXPECT_THAT(ids.encode(record(R"({"prompt_ids":[1,2,3],"response_ids":[[4,5],[4,5,6,7,8]]})")).sequences,
+              ElementsAre(Tokens{2, 3, 4, 5}, Tokens{4, 5, 6, 8}));
+}
+
+TEST(GroupEncoder, TooLongMayBeDroppedOrAnError) {
+  const auto line = record(R"({"id":"long","prompt_ids":[1,2,3],"response_ids":[[4],[4,5,6]]})");
+  GroupEncoder dropping(std::nullopt, {"plain", 4, TooLong::Drop});
+  EXPECT_TRUE(dropping.encode(line).sequences.empty());
+  EXPECT_EQ(dropping.counts().records_dropped, 1);
+  GroupEncoder strict(std::nullopt, {"plain", 4, TooLong::Error});
+  try {
+    strict.encode(line);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("record long has a sequence of 6 tokens, expected at most 4"));
+  }
+  EXPECT_THROW(GroupEncoder(std::nullopt, {"plain", 0, TooLong::Drop}), Error);
+  EXPECT_THROW(GroupEncoder(std::nullopt, {"unknown", 10, TooLong::Drop}), Error);
+}
+
+TEST(GroupEncoder, RouterReadsTheUsersTurns) {
+  const int32_t eos = *tokenizer().eos_id();
+  const auto chat = R"({"prompt":[{"role":"system","content":"s"},{"role":"user","content":"one"},)"
+                    R"({"role":"assistant","content":"a"},{"role":"user","content":"two"}],"responses":["x"]})";
+  Tokens expected = tokenizer().encode("one\ntwo");
+  expected.push_back(eos);
+  auto chatml = encoder();
+  EXPECT_EQ(chatml.encode_router_input(record(chat)), expected);
+
+  // The same turns as rendered text, and as ids of it.
+  const std::string rendered =
+      "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n"
+      "<|im_start|>assistant\n";
+  PreferenceRecord text = record(R"({"prompt":"","responses":["x"]})");
+  text.prompt_text = rendered;
+  EXPECT_EQ(chatml.encode_router_input(text), expected);
+  PreferenceRecord ids = record(R"({"prompt_ids":[1],"response_ids":[[1]]})");
+  ids.prompt_ids = tokenizer().encode(rendered);
+  EXPECT_EQ(chatml.encode_router_input(ids), expected);
+
+  // Without turns all of it is read.
+  ids.prompt_ids = {40, 41};
+  EXPECT_THAT(chatml.encode_router_input(ids), ElementsAre(40, 41, eos));
+  text.prompt_text = "just words";
+  Tokens words = tokenizer().encode("just words");
+  words.push_back(eos);
+  EXPECT_EQ(chatml.encode_router_input(text), words);
+  EXPECT_EQ(encoder("chatml", 2).encode_router_input(text), last(words, 2));
+}
+
+TEST(MergeGroups, KeepsEveryRecordAndSharesEqualSequences) {
+  GroupEncoder ids(std::nullopt, {});
+  const auto merged = merge_groups({
+      ids.encode(record(R"({"id":"a","prompt_ids":[1],"response_ids":[[2],[3]],"ranks":[1,2]})")),
+      ids.encode(record(R"({"id":"b","prompt_ids":[1],"response_ids":[[3],[4],[2]],"ranks":[1,2,2],"margin":2})")),
+  });
+  EXPECT_THAT(merged.sequences, ElementsAre(Tokens{1, 2}, Tokens{1, 3}, Tokens{1, 4}));
+  ASSERT_EQ(merged.records.size(), 2u);
+  EXPECT_THAT(merged.records[1].sequence_of_answer, ElementsAre(1, 2, 0));
+  std::vector<std::tuple<int32_t, int32_t, float>> edges;
+  for (const Edge& edge : merged.edges) edges.emplace_back(edge.better, edge.worse, edge.margin);
+  EXPECT_THAT(edges, ElementsAre(std::tuple(0, 1, 0.f), std::tuple(1, 2, 2.f), std::tuple(1, 0, 2.f)));
+}
+
+}  // namespace
+}  // namespace dmoerm::data
