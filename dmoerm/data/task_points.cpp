@@ -54,7 +54,7 @@ const TaskPoints* find_task(const std::vector<TaskPoints>& tasks, const std::str
     for (const std::string& alias : task.aliases)
       if (alias == name) return &task;
   }
-  return nullptr;
+  return name == kAnyTask ? nullptr : find_task(tasks, kAnyTask);
 }
 
 }  // namespace dmoerm::data

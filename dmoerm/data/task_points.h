@@ -7,6 +7,9 @@
 
 namespace dmoerm::data {
 
+// The name of a task that takes every record which no other task names.
+inline constexpr const char* kAnyTask = "*";
+
 struct TaskPoints {
   std::string name;
   std::vector<std::string> points;
@@ -16,11 +19,11 @@ struct TaskPoints {
 // The five tasks of the DMoERM paper.
 const std::vector<TaskPoints>& paper_tasks();
 
-// A tasks file: one [[task]] table each, with `name`, `points` and optional `aliases`. Error for a name or alias that
+// A tasks file: one [[task]] table each, with `name` ("*": any other), `points` and optional `aliases`. Error for a name or alias that
 // stands twice, a task without points, a point that stands twice in a task.
 std::vector<TaskPoints> load_task_points(const std::filesystem::path& path);
 
-// The task that has this name or alias, or null.
+// The task that has this name or alias, else the one named kAnyTask, else null.
 const TaskPoints* find_task(const std::vector<TaskPoints>& tasks, const std::string& name);
 
 }  // namespace dmoerm::data

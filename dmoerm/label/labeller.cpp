@@ -38,7 +38,7 @@ class Labeller {
   void label(const PreferenceRecord& record, const data::TaskPoints& task) {
     CapabilityLabel label;
     label.id = record.id;
-    label.task = task.name;
+    label.task = task.name == data::kAnyTask ? record.task : task.name;
     label.judge = judge_.name();
     label.hash = data::answers_hash_text(record);
     for (const auto& [a, b] : pairs_to_judge(record, options_)) {
@@ -48,7 +48,7 @@ class Labeller {
         label.b = b;
         if (options_.drop_ties && judge_.tied(question_of(record, label, Order::AB, 0))) continue;
         const CapabilityLabel done = finish(record, label);
-        summary_.of(task.name, point).add(done, record);
+        summary_.of(label.task, point).add(done, record);
         summary_.total.add(done, record);
       }
     }

@@ -1,0 +1,33 @@
+#include "dmoerm/data/world_files.h"
+
+#include "dmoerm/core/file.h"
+#include "dmoerm/data/record_format.h"
+
+namespace dmoerm::data {
+namespace {
+
+// Tasks take turns, so that any part of the file holds all of them.
+void write_lists(const World& world, const fs::path& path, std::string_view purpose, int64_t lists, bool exact) {
+  AtomicFile file(path);
+  for (int64_t index = 0; index < lists; ++index)
+    for (size_t task = 0; task < world.tasks().size(); ++task)
+      file.write(to_native(exact ? world.exact_list(task, purpose, index) : world.human_list(task, purpose, index)) +
+                 "\n");
+  file.commit();
+}
+
+}  // namespace
+
+WorldFiles write_world(const World& world, const fs::path& directory, const WorldSizes& sizes) {
+  const WorldFiles files{directory / "train.jsonl", directory / "validation.jsonl", directory / "test.jsonl",
+                         directory / "pretraining.txt"};
+  write_lists(world, files.train, "train", sizes.train, false);
+  write_lists(world, files.validation, "validation", sizes.validation, false);
+  write_lists(world, files.test, "test", sizes.test, true);
+  AtomicFile texts(files.pretraining);
+  for (int64_t index = 0; index < sizes.pretraining; ++index) texts.write(world.pretraining_text(index) + "\n");
+  texts.commit();
+  return files;
+}
+
+}  // namespace dmoerm::data

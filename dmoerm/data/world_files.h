@@ -1,0 +1,23 @@
+// The synthetic world as files, in the formats that real data come in.
+#pragma once
+
+#include <filesystem>
+
+#include "dmoerm/data/world.h"
+
+namespace dmoerm::data {
+
+// Lists of 4 answers for each task, and texts for all.
+struct WorldSizes {
+  int64_t train = 400, validation = 60, test = 250, pretraining = 12000;
+};
+
+struct WorldFiles {
+  std::filesystem::path train, validation, test;  // native preference records; the test's ranks are exact
+  std::filesystem::path pretraining;              // one text a line
+};
+
+// Writes train.jsonl, validation.jsonl, test.jsonl and pretraining.txt into `directory`.
+WorldFiles write_world(const World& world, const std::filesystem::path& directory, const WorldSizes& sizes = {});
+
+}  // namespace dmoerm::data
