@@ -11,6 +11,10 @@ target_precompile_headers(dmoerm_pch PRIVATE "dmoerm/core/compat.h")
 
 function(dmoerm_use_pch target)
   target_precompile_headers(${target} REUSE_FROM dmoerm_pch)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL EXECUTABLE)
+    target_compile_options(${target} PRIVATE -fPIC)  # as the header was compiled
+  endif()
 endfunction()
 
 add_library(dmoerm INTERFACE)
