@@ -11,7 +11,15 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Example:\n  dmoerm demo\n  dmoerm train examples/train.toml\n  dmoerm score --model out/model --input answers.jsonl");
   install_console();
-  // COMMANDS
+  add_demo_command(app);
+  add_train_command(app);
+  add_pretrain_command(app);
+  add_tokenizer_command(app);
+  add_label_command(app);
+  add_data_command(app);
+  add_eval_command(app);
+  add_score_command(app);
+  add_model_command(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version

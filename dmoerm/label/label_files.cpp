@@ -4,6 +4,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/label/measuring_judge.h"
+#include "dmoerm/label/rank_judge.h"
 #include "dmoerm/label/world_judge.h"
 
 namespace dmoerm::label {
@@ -12,13 +13,14 @@ namespace {
 std::unique_ptr<Judge> make_judge(const LabelRun& run) {
   if (run.judge == "builtin") return std::make_unique<MeasuringJudge>();
   if (run.judge == "world") return std::make_unique<WorldJudge>(WorldJudgeOptions{.seed = run.options.seed});
-  fail("label", "there is no judge \"{}\", expected builtin or world", run.judge);
+  if (run.judge == "ranks") return std::make_unique<RankJudge>();
+  fail("label", "there is no judge \"{}\", expected builtin, ranks or world", run.judge);
 }
 
 std::vector<data::TaskPoints> tasks_of(const LabelRun& run) {
   if (!run.tasks.empty() && !run.points.empty()) fail("label", "give a tasks file or points, not both");
   if (!run.tasks.empty()) return data::load_task_points(run.tasks);
-  if (!run.points.empty()) return {{.name = data::kAnyTask, .points = run.points, .aliases = {}}};
+  if (!run.points.empty()) return {{.name = data::kAnyTask, .points = run.points}};
   return data::paper_tasks();
 }
 

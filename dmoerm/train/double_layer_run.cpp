@@ -48,6 +48,8 @@ class DoubleLayerRun {
     for (size_t task = 0; task < config_.tasks.size(); ++task)
       if (!groups_[task].empty()) model.tasks.push_back(train_task(task));
     model.save(config_.out / "model");
+    // The fitted linear combination that each aggregator started from: a baseline, and what each point weighs.
+    write_file_atomically(config_.out / "linear.json", dump_json(linear_, 2) + "\n");
     return model;
   }
 
@@ -131,7 +133,9 @@ class DoubleLayerRun {
 
     const StateExamples states = compute_states(context_, "phase3/" + plan.name, model.decoder(), model.expert_set(),
                                                 third, config_.phase2.preference.token_budget);
-    model.aggregator = train_aggregator(context_, "phase3/" + plan.name, states, model.heads(), config_.phase3);
+    const LinearFit fit = fit_linear(states, model.heads());
+    linear_[plan.name] = {{"points", plan.points}, {"sum", fit.weights()}};
+    model.aggregator = train_aggregator(context_, "phase3/" + plan.name, states, model.heads(), fit, config_.phase3);
     normalise_rewards(model, states);
     return model;
   }
@@ -173,6 +177,7 @@ class DoubleLayerRun {
   StageContext context_;
   std::shared_ptr<reward::BaseModel> base_;
   std::vector<std::vector<int64_t>> groups_;  // of each task
+  Json linear_ = Json::object();
 };
 
 }  // namespace

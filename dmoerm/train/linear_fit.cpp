@@ -4,7 +4,7 @@
 
 namespace dmoerm::train {
 
-reward::LinearCombination fit_linear(const StateExamples& examples, const Tensor& head_KD, double l2) {
+LinearFit fit_linear(const StateExamples& examples, const Tensor& head_KD, double l2) {
   torch::NoGradGuard no_grad;
   const int64_t num_experts = head_KD.size(0);
   const Tensor score_RK = (examples.z_RKD * head_KD.unsqueeze(0)).sum(-1).to(torch::kFloat64).cpu();
@@ -39,8 +39,18 @@ reward::LinearCombination fit_linear(const StateExamples& examples, const Tensor
     c_K = c_K - step_K;
     if (step_K.abs().max().item<double>() < 1e-10) break;
   }
-  const auto options = head_KD.options();
-  return {(head_KD / std_K.to(options).unsqueeze(1)).contiguous(), (-mean_K / std_K).to(options), c_K.to(options)};
+  return {mean_K, std_K, c_K};
+}
+
+std::vector<double> LinearFit::weights() const {
+  const Tensor weight_K = (coefficient_K / std_K).contiguous();
+  return {weight_K.data_ptr<double>(), weight_K.data_ptr<double>() + weight_K.numel()};
+}
+
+reward::LinearCombination LinearFit::combination(const Tensor& head_KD) const {
+  const auto options = torch::TensorOptions().dtype(torch::kFloat32);
+  const Tensor head = head_KD.to(options.device(torch::kCPU));
+  return {(head / std_K.to(options).unsqueeze(1)).contiguous(), (-mean_K / std_K).to(options), coefficient_K.to(options)};
 }
 
 }  // namespace dmoerm::train

@@ -15,9 +15,9 @@ namespace dmoerm::train {
 
 // One [[data]] table: preference files that are read alike.
 struct DataSource {
-  std::vector<std::filesystem::path> files;
+  std::vector<std::filesystem::path> files = {};
   double weight = 1;          // share of the drawn examples (kind "single")
-  std::string task;           // not "": overrides the records' own
+  std::string task = {};      // not "": overrides the records' own
   bool text_as_turn = false;  // text = "turn"
   bool skip_bad = false;
 };

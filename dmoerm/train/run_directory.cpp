@@ -43,7 +43,7 @@ void RunDirectory::begin(const Json& identity) {
   if (fs::exists(path_ / "state"))
     for (const auto& entry : fs::recursive_directory_iterator(path_ / "state"))
       if (entry.path().extension() == ".safetensors")
-        keep = std::max(keep, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
+        keep = std::max<uint64_t>(keep, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
   metrics_ = std::fopen(metrics_file.c_str(), "ab");
   if (metrics_ == nullptr) fail("train", "cannot write {}: {}", metrics_file.string(), std::strerror(errno));
   if (fs::file_size(metrics_file) > keep) fs::resize_file(metrics_file, keep);

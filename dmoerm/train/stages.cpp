@@ -106,9 +106,9 @@ StateExamples compute_states(StageContext& context, const std::string& stage, co
 }
 
 reward::Aggregator train_aggregator(StageContext& context, const std::string& stage, const StateExamples& examples,
-                                    const Tensor& head_KD, const AggregatorStage& options) {
+                                    const Tensor& head_KD, const LinearFit& fit, const AggregatorStage& options) {
   const uint64_t seed = hash_combine(context.seed, hash64(stage));
-  auto aggregator = options.start == "linear" ? reward::Aggregator::from_linear(fit_linear(examples, head_KD.cpu()), seed)
+  auto aggregator = options.start == "linear" ? reward::Aggregator::from_linear(fit.combination(head_KD), seed)
                                               : reward::Aggregator(head_KD.size(0), head_KD.size(1), seed);
   AggregatorObjective objective(aggregator, examples, options.aggregator);
   Trainer(objective, options.train, context.seed, stage, context.run, context.flops_rate).run();

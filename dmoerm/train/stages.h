@@ -84,8 +84,9 @@ struct AggregatorStage {
   AggregatorOptions aggregator;
 };
 
+// `fit` is what it starts from and is pulled back to (start "linear").
 reward::Aggregator train_aggregator(StageContext& context, const std::string& stage, const StateExamples& examples,
-                                    const Tensor& head_KD, const AggregatorStage& options);
+                                    const Tensor& head_KD, const LinearFit& fit, const AggregatorStage& options);
 
 // Mean and deviation of the rewards over the examples' answers, set in the inner model.
 void normalise_rewards(reward::InnerModel& model, const StateExamples& examples);

@@ -18,7 +18,7 @@ struct TrainOptions {
   int64_t batch = 16;      // examples (prompt groups) an optimizer step
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
   double clip = 1;         // of the gradient's norm; 0: none
-  Schedule schedule;
+  Schedule schedule = {};
   int64_t eval_every = 0;  // steps; 0: once an epoch
   int64_t patience = 0;    // evaluations without a new best before the lane stops; 0: never stops early
   bool keep_best = true;   // end with the best evaluated weights rather than the last
