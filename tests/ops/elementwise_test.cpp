@@ -1,4 +1,6 @@
 // RMS norm, rotary, SwiGLU, AdamW and the gradient norm against their plain forms in double.
+#include <torch/optim/adamw.h>
+
 #include "dmoerm/ops/adamw.h"
 #include "dmoerm/ops/rms_norm.h"
 #include "dmoerm/ops/rotary.h"
