@@ -80,7 +80,8 @@ void BpeModel::read_merges(const Json& merges, const std::string& where) {
       if (!id) fail(where, "merges[{}] needs the token \"{}\", which the vocabulary lacks", rank, token);
       return *id;
     };
-    merges_.insert_or_assign(pair_key(id_of(left), id_of(right)), Merge{static_cast<int32_t>(rank), id_of(left + right)});
+    const int32_t left_id = id_of(left), right_id = id_of(right);
+    merges_.insert_or_assign(pair_key(left_id, right_id), Merge{static_cast<int32_t>(rank), id_of(left + right)});
   }
 }
 

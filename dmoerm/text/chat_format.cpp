@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/text/chat_format_spec.h"
+#include "dmoerm/text/json_parts.h"
 
 namespace dmoerm::text {
 namespace {
@@ -45,13 +46,14 @@ std::vector<std::string> ChatFormat::names() {
   return result;
 }
 
-std::optional<ChatFormat> ChatFormat::detect(std::string_view chat_template) {
+std::optional<ChatFormat> ChatFormat::detect(std::string_view given_template) {
+  const std::string chat_template = replace_all(given_template, "\\n", "\n");  // Jinja reads both as a line end
   for (const ChatFormatSpec* format : formats())
     if (format->chat_template == chat_template) return ChatFormat(*format);
   // Templates of the same families that say the same in other words. Those that add a system turn which no named
   // format writes (dates, other default prompts, Llama 2's <<SYS>>) are none of them.
   if (contains(chat_template, "<|im_start|>")) {
-    if (contains(chat_template, "system\\nYou are a helpful assistant.<|im_end|>")) return named("qwen2");
+    if (contains(chat_template, "system\nYou are a helpful assistant.<|im_end|>")) return named("qwen2");
     if (!contains(chat_template, "You are")) return named("chatml");
     return std::nullopt;
   }

@@ -81,8 +81,8 @@ const ChatFormatSpec& chatml_format() {
       .pad = "<|endoftext|>",
       .turn_end = "<|im_end|>\n",
       .chat_template =
-          "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + "
-          "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+          "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
+          "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
       .special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"},
       .render = render_chatml,
       .parse = parse_chatml};
@@ -96,10 +96,10 @@ const ChatFormatSpec& qwen2_format() {
     qwen2.chat_template =
         "{% set system_message = 'You are a helpful assistant.' %}{% if messages[0]['role'] == 'system' %}"
         "{% set system_message = messages[0]['content'] %}{% endif %}{% if system_message is defined %}"
-        "{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' }}{% endif %}{% for message in messages %}"
+        "{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% endif %}{% for message in messages %}"
         "{% set content = message['content'] %}{% if message['role'] == 'user' %}"
-        "{{ '<|im_start|>user\\n' + content + '<|im_end|>\\n<|im_start|>assistant\\n' }}"
-        "{% elif message['role'] == 'assistant' %}{{ content + '<|im_end|>' + '\\n' }}{% endif %}{% endfor %}";
+        "{{ '<|im_start|>user\n' + content + '<|im_end|>\n<|im_start|>assistant\n' }}"
+        "{% elif message['role'] == 'assistant' %}{{ content + '<|im_end|>' + '\n' }}{% endif %}{% endfor %}";
     qwen2.render = render_qwen2;
     qwen2.parse = parse_qwen2;
     return qwen2;

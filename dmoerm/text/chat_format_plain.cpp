@@ -54,8 +54,8 @@ const ChatFormatSpec& plain_format() {
       .pad = "<|pad|>",
       .turn_end = std::string(kEnd) + "\n",
       .chat_template =
-          "{% for message in messages %}{{ message['role'] | capitalize + ':\\n' + message['content'] + "
-          "'<|endoftext|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:\\n' }}{% endif %}",
+          "{% for message in messages %}{{ message['role'] | capitalize + ':\n' + message['content'] + "
+          "'<|endoftext|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}",
       .special_tokens = {std::string(kEnd), "<|pad|>"},
       .render = render_plain,
       .parse = parse_plain};
