@@ -19,12 +19,16 @@ struct DataInput {
 
 std::shared_ptr<DataInput> add_input(CLI::App* command) {
   auto input = std::make_shared<DataInput>();
-  command->add_option("files", input->files, "Preference files (JSONL, .gz, .zst); - is standard input")->required();
-  command->add_option_function<std::string>(
-             "--text", [input](const std::string& text) { input->reader.text_as_turn = text == "turn"; },
-             "A text prompt is raw text that answers continue (raw, the default), or a user turn (turn)")
+  command->add_option("files", input->files, "Preference files (JSONL, .gz, .zst); - is standard input")
+      ->required();
+  command
+      ->add_option_function<std::string>(
+          "--text", [input](const std::string& text) { input->reader.text_as_turn = text == "turn"; },
+          "A text prompt is raw text that answers continue (raw, the default), or a user turn (turn)")
       ->check(CLI::IsMember({"raw", "turn"}));
-  command->add_flag("!--no-ranks", input->reader.require_ranks, "Accept records without ranks, as for scoring");
+  command->add_flag_callback(
+      "--no-ranks", [input] { input->reader.require_ranks = false; },
+      "Accept records without ranks, as for scoring");
   return input;
 }
 
@@ -55,7 +59,8 @@ void add_stats(CLI::App* data) {
   add_skip_bad(command, input);
   auto options = std::make_shared<Options>();
   command->add_option("--tokenizer", options->tokenizer, "Directory with tokenizer.json: count tokens too");
-  command->add_option("--chat-format", options->chat_format, "For the tokens (default: the tokenizer's own, or plain)");
+  command->add_option("--chat-format", options->chat_format,
+                      "For the tokens (default: the tokenizer's own, or plain)");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example:\n  dmoerm data stats --tokenizer out/tokenizer train.jsonl.gz dev.jsonl.gz");
   command->callback([input, options] {
@@ -64,11 +69,13 @@ void add_stats(CLI::App* data) {
       const auto tokenizer = text::Tokenizer::load(options->tokenizer);
       data::EncodeOptions encode;
       encode.max_tokens = std::numeric_limits<int32_t>::max();  // lengths as they are
-      if (const auto found = text::ChatFormat::detect(tokenizer.chat_template())) encode.chat_format = found->name();
+      if (const auto found = text::ChatFormat::detect(tokenizer.chat_template()))
+        encode.chat_format = found->name();
       if (!options->chat_format.empty()) encode.chat_format = options->chat_format;
       encoder.emplace(tokenizer, encode);
     }
-    const auto statistics = data::collect_statistics(input->files, input->reader, encoder ? &*encoder : nullptr);
+    const auto statistics =
+        data::collect_statistics(input->files, input->reader, encoder ? &*encoder : nullptr);
     std::cout << (options->json ? dump_json(data::to_json(statistics), 2) + "\n" : data::to_text(statistics));
   });
 }
@@ -89,24 +96,30 @@ void add_split(CLI::App* data) {
     std::vector<std::string> shares = {"train=0.9", "dev=0.1"};
     std::filesystem::path out;
   };
-  CLI::App* command = data->add_subcommand("split", "Split by prompt: all answers to a prompt stay in one part");
+  CLI::App* command =
+      data->add_subcommand("split", "Split by prompt: all answers to a prompt stay in one part");
   const auto input = add_input(command);
   add_skip_bad(command, input);
   auto options = std::make_shared<Options>();
-  command->add_option("--by", options->by, "What stays together")->check(CLI::IsMember({"prompt"}))->capture_default_str();
+  command->add_option("--by", options->by, "What stays together")
+      ->check(CLI::IsMember({"prompt"}))
+      ->capture_default_str();
   command->add_option("--share", options->shares, "Parts as NAME=SHARE; the shares sum to 1")
       ->delimiter(',')
       ->capture_default_str();
   command->add_option("--salt", options->salt, "Another salt gives another split")->capture_default_str();
-  command->add_option("--out", options->out, "New directory for NAME.jsonl of each part, and split.json")->required();
-  command->footer("Example:\n  dmoerm data split all.jsonl --share train=0.8,dev=0.1,test=0.1 --salt first --out parts");
+  command->add_option("--out", options->out, "New directory for NAME.jsonl of each part, and split.json")
+      ->required();
+  command->footer(
+      "Example:\n  dmoerm data split all.jsonl --share train=0.8,dev=0.1,test=0.1 --salt first --out parts");
   command->callback([input, options] {
     std::vector<data::SplitPart> parts;
     for (const std::string& share : options->shares) parts.push_back(parse_part(share));
     const data::PromptSplit split(options->salt, parts);
     const auto records = data::split_files(input->files, input->reader, split, options->out);
     for (size_t p = 0; p < parts.size(); ++p)
-      std::cout << fmt::format("{}: {} records\n", (options->out / (parts[p].name + ".jsonl")).string(), records[p]);
+      std::cout << fmt::format("{}: {} records\n", (options->out / (parts[p].name + ".jsonl")).string(),
+                               records[p]);
   });
 }
 

@@ -1,5 +1,6 @@
 // Best-of-n rows as RMB publishes them: {"conversation_input": messages, "bon_best": {"answer"},
-// "loser_list": [{"answer"}…]}, and its pairs: {"conversation_input", "chosen": {"answer"}, "reject": {"answer"}}.
+// "loser_list": [{"answer"}…]}, and its pairs: {"conversation_input", "chosen": {"answer"}, "reject":
+// {"answer"}}.
 #include "dmoerm/data/record_fields.h"
 #include "dmoerm/data/record_format.h"
 
@@ -7,7 +8,8 @@ namespace dmoerm::data {
 namespace {
 
 Response answer_of(const Json& value, const std::string& name) {
-  if (!value.is_object()) fail(kRecord, "{} is {}, expected an object with \"answer\"", name, json_kind(value));
+  if (!value.is_object())
+    fail(kRecord, "{} is {}, expected an object with \"answer\"", name, json_kind(value));
   return assistant_says(json_field<std::string>(value, "answer", kRecord));
 }
 
@@ -35,12 +37,18 @@ void read_pair(const Json& row, const ReaderOptions&, PreferenceRecord& record) 
 
 RecordFormat best_of_n_format() {
   return {"best of n", "conversation_input, bon_best, loser_list",
-          [](const Json& row) { return has_keys(row, {"conversation_input", "bon_best"}); }, read_list};
+          [](const Json& row) {
+            return has_keys(row, {"conversation_input", "bon_best"});
+          },
+          read_list};
 }
 
 RecordFormat best_of_n_pair_format() {
   return {"best of n, pairs", "conversation_input, chosen, reject",
-          [](const Json& row) { return has_keys(row, {"conversation_input", "chosen", "reject"}); }, read_pair};
+          [](const Json& row) {
+            return has_keys(row, {"conversation_input", "chosen", "reject"});
+          },
+          read_pair};
 }
 
 }  // namespace dmoerm::data

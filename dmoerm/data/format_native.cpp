@@ -1,5 +1,5 @@
-// The native format: {"id"?, "task"?, "prompt": text | messages, "responses": [text | messages…], "ranks": [int…],
-// "margin"?}.
+// The native format: {"id"?, "task"?, "prompt": text | messages, "responses": [text | messages…], "ranks":
+// [int…], "margin"?}.
 #include "dmoerm/data/record_fields.h"
 #include "dmoerm/data/record_format.h"
 
@@ -26,14 +26,16 @@ using OrderedJson = nlohmann::ordered_json;
 
 OrderedJson messages_json(const std::vector<Message>& messages) {
   OrderedJson list = OrderedJson::array();
-  for (const Message& message : messages) list.push_back({{"role", message.role}, {"content", message.content}});
+  for (const Message& message : messages)
+    list.push_back({{"role", message.role}, {"content", message.content}});
   return list;
 }
 
 }  // namespace
 
 RecordFormat native_format() {
-  return {"native", "prompt, responses, ranks", [](const Json& row) { return row.contains("responses"); }, read};
+  return {"native", "prompt, responses, ranks", [](const Json& row) { return row.contains("responses"); },
+          read};
 }
 
 std::string to_native(const PreferenceRecord& record) {

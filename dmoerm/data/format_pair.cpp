@@ -1,5 +1,5 @@
-// TRL pairs {"prompt"?, "chosen", "rejected", "margin"?, "system"?}: text or messages, the prompt apart (explicit)
-// or as the shared beginning of both (implicit).
+// TRL pairs {"prompt"?, "chosen", "rejected", "margin"?, "system"?}: text or messages, the prompt apart
+// (explicit) or as the shared beginning of both (implicit).
 #include <algorithm>
 
 #include "dmoerm/data/record_fields.h"
@@ -8,8 +8,10 @@
 namespace dmoerm::data {
 namespace {
 
-// Both texts whole: the prompt is their common beginning, cut at the end of a word; each answer keeps something.
-void split_texts(const std::string& chosen, const std::string& rejected, const Json& row, PreferenceRecord& record) {
+// Both texts whole: the prompt is their common beginning, cut at the end of a word; each answer keeps
+// something.
+void split_texts(const std::string& chosen, const std::string& rejected, const Json& row,
+                 PreferenceRecord& record) {
   size_t shared = std::ranges::mismatch(chosen, rejected).in1 - chosen.begin();
   shared = std::min({shared, chosen.size() - !chosen.empty(), rejected.size() - !rejected.empty()});
   const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\t'; };
@@ -42,8 +44,7 @@ void read(const Json& row, const ReaderOptions& options, PreferenceRecord& recor
   record.task = name_field(row, "task");
   const Json &chosen = row["chosen"], &rejected = row["rejected"];
   // Some published sets repeat the prompt beside conversations that hold it already.
-  if (!row.contains("prompt") || is_whole_conversation(chosen))
-    return read_implicit(row, record);
+  if (!row.contains("prompt") || is_whole_conversation(chosen)) return read_implicit(row, record);
   ReaderOptions prompt_options = options;
   if (chosen.is_array()) prompt_options.text_as_turn = true;  // messages answer a turn, not raw text
   read_prompt(row, prompt_options, record);
@@ -57,7 +58,10 @@ void read(const Json& row, const ReaderOptions& options, PreferenceRecord& recor
 
 RecordFormat pair_format() {
   return {"pairs", "prompt?, chosen, rejected",
-          [](const Json& row) { return has_keys(row, {"chosen", "rejected"}); }, read};
+          [](const Json& row) {
+            return has_keys(row, {"chosen", "rejected"});
+          },
+          read};
 }
 
 }  // namespace dmoerm::data

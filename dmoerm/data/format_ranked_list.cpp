@@ -35,7 +35,10 @@ void read(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
 
 RecordFormat ranked_list_format() {
   return {"ranked list", "src, tgt, response, rank, label",
-          [](const Json& row) { return has_keys(row, {"src", "response"}); }, read};
+          [](const Json& row) {
+            return has_keys(row, {"src", "response"});
+          },
+          read};
 }
 
 }  // namespace dmoerm::data

@@ -10,7 +10,8 @@ void read_answers(const Json& row, const std::string& key, int64_t rank, Prefere
   const Json& value = row[key];
   const std::string name = fmt::format("\"{}\"", key);
   if (value.is_array()) {
-    for (const Json& item : value) record.responses.push_back(assistant_says(text_value(item, name + "'s item")));
+    for (const Json& item : value)
+      record.responses.push_back(assistant_says(text_value(item, name + "'s item")));
   } else {
     record.responses.push_back(assistant_says(text_value(value, name)));
   }
@@ -31,7 +32,8 @@ void read(const Json& row, const ReaderOptions& options, PreferenceRecord& recor
 RecordFormat reward_bench_format() {
   return {"RewardBench", "prompt, chosen, rejected, subset",
           [](const Json& row) {
-            return has_keys(row, {"prompt", "chosen", "rejected"}) && (row.contains("subset") || row.contains("num_correct"));
+            return has_keys(row, {"prompt", "chosen", "rejected"}) &&
+                   (row.contains("subset") || row.contains("num_correct"));
           },
           read};
 }

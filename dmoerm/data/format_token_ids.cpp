@@ -29,8 +29,9 @@ void read_pair(const Json& row, const ReaderOptions&, PreferenceRecord& record) 
     record.prompt_ids = ids_value(row["prompt_ids"], "\"prompt_ids\"");
   } else if (!chosen.empty() && !rejected.empty()) {
     // The prompt is what both share; each keeps at least its last token as its answer.
-    const size_t shared = std::min({static_cast<size_t>(std::ranges::mismatch(chosen, rejected).in1 - chosen.begin()),
-                                    chosen.size() - 1, rejected.size() - 1});
+    const size_t shared =
+        std::min({static_cast<size_t>(std::ranges::mismatch(chosen, rejected).in1 - chosen.begin()),
+                  chosen.size() - 1, rejected.size() - 1});
     record.prompt_ids.assign(chosen.begin(), chosen.begin() + shared);
     chosen.erase(chosen.begin(), chosen.begin() + shared);
     rejected.erase(rejected.begin(), rejected.begin() + shared);
@@ -43,13 +44,16 @@ void read_pair(const Json& row, const ReaderOptions&, PreferenceRecord& record) 
 }  // namespace
 
 RecordFormat token_ids_format() {
-  return {"token ids", "prompt_ids, response_ids", [](const Json& row) { return row.contains("response_ids"); },
-          read_lists};
+  return {"token ids", "prompt_ids, response_ids",
+          [](const Json& row) { return row.contains("response_ids"); }, read_lists};
 }
 
 RecordFormat token_id_pairs_format() {
   return {"token id pairs", "chosen_ids, rejected_ids",
-          [](const Json& row) { return has_keys(row, {"chosen_ids", "rejected_ids"}); }, read_pair};
+          [](const Json& row) {
+            return has_keys(row, {"chosen_ids", "rejected_ids"});
+          },
+          read_pair};
 }
 
 }  // namespace dmoerm::data

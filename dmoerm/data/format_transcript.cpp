@@ -1,5 +1,5 @@
-// Anthropic HH rows: "chosen" and "rejected" are transcripts "\n\nHuman: … \n\nAssistant: …" that share all but
-// the last answer (or more).
+// Anthropic HH rows: "chosen" and "rejected" are transcripts "\n\nHuman: … \n\nAssistant: …" that share all
+// but the last answer (or more).
 #include "dmoerm/data/record_fields.h"
 #include "dmoerm/data/record_format.h"
 
@@ -41,7 +41,8 @@ void read(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
 RecordFormat transcript_pair_format() {
   return {"Anthropic HH", "chosen, rejected as \"Human: … Assistant: …\" transcripts",
           [](const Json& row) {
-            return has_keys(row, {"chosen", "rejected"}) && is_transcript(row["chosen"]) && is_transcript(row["rejected"]);
+            return has_keys(row, {"chosen", "rejected"}) && is_transcript(row["chosen"]) &&
+                   is_transcript(row["rejected"]);
           },
           read};
 }

@@ -16,7 +16,9 @@ std::string_view bytes_of(const T* values, size_t count) {
   return {reinterpret_cast<const char*>(values), count * sizeof(T)};
 }
 
-void put_count(std::string& out, uint64_t count) { out += bytes_of(&count, 1); }
+void put_count(std::string& out, uint64_t count) {
+  out += bytes_of(&count, 1);
+}
 
 template <typename T>
 void put_list(std::string& out, const std::vector<T>& values) {
@@ -99,7 +101,8 @@ void GroupFileWriter::add(const PromptGroup& group, uint64_t task) {
   write(bytes);
 }
 
-void GroupFileWriter::finish(uint64_t key, const std::vector<std::string>& tasks, const EncodeCounts& counts) {
+void GroupFileWriter::finish(uint64_t key, const std::vector<std::string>& tasks,
+                             const EncodeCounts& counts) {
   GroupFileTrailer trailer;
   trailer.key = key;
   trailer.counts = counts;

@@ -30,7 +30,8 @@ struct GroupStore::Impl {
       damaged("its parts do not fit its size");
     const auto index = view(trailer.index_begin, trailer.tasks_begin - trailer.index_begin);
     auto names = view(trailer.tasks_begin, tasks_end - trailer.tasks_begin);
-    if (hash_combine(hash64(index), hash64(names)) != trailer.fingerprint) damaged("its index does not match its hash");
+    if (hash_combine(hash64(index), hash64(names)) != trailer.fingerprint)
+      damaged("its index does not match its hash");
     entries = reinterpret_cast<const GroupEntry*>(index.data());
     for (size_t end; (end = names.find('\0')) != std::string_view::npos; names.remove_prefix(end + 1))
       tasks.emplace_back(names.substr(0, end));
@@ -69,8 +70,8 @@ EncodeCounts difference(const EncodeCounts& a, const EncodeCounts& b) {
 
 void log_counts(const EncodeCounts& counts, int64_t max_tokens) {
   if (counts.prompts_cut + counts.answers_cut + counts.records_dropped == 0) return;
-  log().warn("longer than {} tokens: {} prompts and {} answers cut of {} sequences, {} records dropped", max_tokens,
-             counts.prompts_cut, counts.answers_cut, counts.sequences, counts.records_dropped);
+  log().warn("longer than {} tokens: {} prompts and {} answers cut of {} sequences, {} records dropped",
+             max_tokens, counts.prompts_cut, counts.answers_cut, counts.sequences, counts.records_dropped);
 }
 
 // Groups of pieces with one prompt and task, in the order in which the first of each was read.
@@ -138,7 +139,9 @@ GroupStore GroupStore::open(const std::filesystem::path& path) {
   return GroupStore(std::make_shared<const Impl>(path));
 }
 
-int64_t GroupStore::size() const { return static_cast<int64_t>(impl_->trailer.num_groups); }
+int64_t GroupStore::size() const {
+  return static_cast<int64_t>(impl_->trailer.num_groups);
+}
 
 PromptGroup GroupStore::get(int64_t index) const {
   const GroupEntry& entry = impl_->entry(index);
@@ -150,12 +153,24 @@ PromptGroup GroupStore::get(int64_t index) const {
   return group;
 }
 
-const std::string& GroupStore::task(int64_t index) const { return impl_->tasks.at(impl_->entry(index).task); }
-uint64_t GroupStore::prompt_hash(int64_t index) const { return impl_->entry(index).prompt_hash; }
-int64_t GroupStore::num_tokens(int64_t index) const { return impl_->entry(index).num_tokens; }
-uint64_t GroupStore::fingerprint() const { return impl_->trailer.fingerprint; }
-uint64_t GroupStore::key() const { return impl_->trailer.key; }
-const EncodeCounts& GroupStore::counts() const { return impl_->trailer.counts; }
+const std::string& GroupStore::task(int64_t index) const {
+  return impl_->tasks.at(impl_->entry(index).task);
+}
+uint64_t GroupStore::prompt_hash(int64_t index) const {
+  return impl_->entry(index).prompt_hash;
+}
+int64_t GroupStore::num_tokens(int64_t index) const {
+  return impl_->entry(index).num_tokens;
+}
+uint64_t GroupStore::fingerprint() const {
+  return impl_->trailer.fingerprint;
+}
+uint64_t GroupStore::key() const {
+  return impl_->trailer.key;
+}
+const EncodeCounts& GroupStore::counts() const {
+  return impl_->trailer.counts;
+}
 
 uint64_t cache_key(const std::vector<std::filesystem::path>& files, const ReaderOptions& options,
                    const GroupEncoder& encoder) {

@@ -15,10 +15,11 @@ namespace dmoerm::data {
 
 class GroupStore {
  public:
-  // Calls `next` until it returns false, encodes each record, merges records of one prompt and task into one group
-  // (first-seen order), and writes the cache at `path` atomically. An existing cache with the same `key` (data,
-  // tokenizer, format, length limit) is opened instead, and `next` is never called; any other is replaced.
-  // Records that the encoder drops, and nothing else, are absent; what was cut or dropped is logged.
+  // Calls `next` until it returns false, encodes each record, merges records of one prompt and task into one
+  // group (first-seen order), and writes the cache at `path` atomically. An existing cache with the same
+  // `key` (data, tokenizer, format, length limit) is opened instead, and `next` is never called; any other is
+  // replaced. Records that the encoder drops, and nothing else, are absent; what was cut or dropped is
+  // logged.
   static GroupStore build(const std::filesystem::path& path, uint64_t key, GroupEncoder& encoder,
                           const std::function<bool(PreferenceRecord&)>& next);
   static GroupStore open(const std::filesystem::path& path);  // Error when damaged
@@ -31,7 +32,7 @@ class GroupStore {
   int64_t num_tokens(int64_t index) const;  // of all sequences, nothing shared
   uint64_t fingerprint() const;             // of the content, to notice changed data on resume
   uint64_t key() const;
-  const EncodeCounts& counts() const;       // of the records it was built from
+  const EncodeCounts& counts() const;  // of the records it was built from
 
  private:
   struct Impl;

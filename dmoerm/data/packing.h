@@ -32,14 +32,15 @@ struct SegmentTable {
 struct PackItem {
   std::span<const int32_t> tokens;  // at least one token
   int64_t group = 0;
-  int32_t expert = -1;              // -1: the base without any expert
+  int32_t expert = -1;  // -1: the base without any expert
 };
 
 struct PackedBatch {
   std::vector<int64_t> tokens;     // [T]
   std::vector<int64_t> positions;  // [T] place in the own sequence
   // [T] hash of (group, the sequence's tokens up to this one): equal for a token that is shared and for its
-  // copies when it is not, so that dropout drawn from it does not depend on sharing or on how batches are cut.
+  // copies when it is not, so that dropout drawn from it does not depend on sharing or on how batches are
+  // cut.
   std::vector<uint64_t> row_keys;
   std::shared_ptr<const SegmentTable> segments;
   std::vector<int64_t> last_token;  // [R] row of the last token of item r, in the order of the items given
@@ -51,16 +52,16 @@ struct PackedBatch {
   int64_t num_tokens() const { return static_cast<int64_t>(tokens.size()); }
 };
 
-// Packs all items into one batch. Sharing is found per (expert, group): the partition of the group's sequences
-// (sorted by content) that saves most tokens; every sequence keeps at least its last token as its own.
-// `num_experts` is K of expert_offsets.
+// Packs all items into one batch. Sharing is found per (expert, group): the partition of the group's
+// sequences (sorted by content) that saves most tokens; every sequence keeps at least its last token as its
+// own. `num_experts` is K of expert_offsets.
 PackedBatch pack(std::span<const PackItem> items, int32_t num_experts = 0, bool share_prefixes = true);
 
 // Tokens that pack() will compute for items of one group and expert (their cost).
 int64_t packed_size(std::span<const std::span<const int32_t>> sequences, bool share_prefixes = true);
 
-// Distributes items of the given costs over micro-batches of at most `budget` tokens, the long ones first, each
-// to the emptiest batch, so that batches are even. An item above the budget gets a batch of its own.
+// Distributes items of the given costs over micro-batches of at most `budget` tokens, the long ones first,
+// each to the emptiest batch, so that batches are even. An item above the budget gets a batch of its own.
 // Returns item indices for each batch; deterministic.
 std::vector<std::vector<int64_t>> plan_batches(std::span<const int64_t> costs, int64_t budget);
 

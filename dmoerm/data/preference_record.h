@@ -16,15 +16,15 @@ struct PreferenceRecord {
   std::string id;    // given, or a hash of prompt and answers
   std::string task;  // "" when not said
   // Exactly one of the three forms of a prompt is used:
-  std::vector<Message> messages;                    // messages, rendered by the chat format
-  std::string prompt_text;                          // raw text that the answers continue (is_text)
+  std::vector<Message> messages;  // messages, rendered by the chat format
+  std::string prompt_text;        // raw text that the answers continue (is_text)
   bool is_text = false;
-  std::vector<int32_t> prompt_ids;                  // already tokenised (is_ids)
+  std::vector<int32_t> prompt_ids;  // already tokenised (is_ids)
   bool is_ids = false;
-  std::vector<Response> responses;                  // for is_text: one message each, its content the continuation
-  std::vector<std::vector<int32_t>> response_ids;   // for is_ids
-  std::vector<int64_t> ranks;                       // one each answer, 1 is best, equal is a tie; may be empty when scoring
-  double margin = 0;                                // wanted reward difference of a pair
+  std::vector<Response> responses;  // for is_text: one message each, its content the continuation
+  std::vector<std::vector<int32_t>> response_ids;  // for is_ids
+  std::vector<int64_t> ranks;  // one each answer, 1 is best, equal is a tie; may be empty when scoring
+  double margin = 0;           // wanted reward difference of a pair
   size_t line = 0;
 
   size_t num_answers() const { return is_ids ? response_ids.size() : responses.size(); }

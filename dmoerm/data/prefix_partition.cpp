@@ -15,10 +15,10 @@ namespace {
 using Tokens = std::span<const int32_t>;
 
 struct Node {
-  int64_t depth = 0;               // tokens that all sequences below share
-  int32_t sequence = -1;           // a leaf's place in the sorted order
+  int64_t depth = 0;      // tokens that all sequences below share
+  int32_t sequence = -1;  // a leaf's place in the sorted order
   std::vector<int32_t> children;
-  std::vector<bool> opens;         // [i] whether to form a set here, given the i-th possible gain from above
+  std::vector<bool> opens;  // [i] whether to form a set here, given the i-th possible gain from above
 };
 
 class PrefixTree {
@@ -26,8 +26,8 @@ class PrefixTree {
   explicit PrefixTree(const std::vector<Tokens>& sorted) {
     common_.resize(sorted.size());
     for (size_t i = 1; i < sorted.size(); ++i) {
-      const auto end = std::mismatch(sorted[i - 1].begin(), sorted[i - 1].end(), sorted[i].begin(),
-                                     sorted[i].end());
+      const auto end =
+          std::mismatch(sorted[i - 1].begin(), sorted[i - 1].end(), sorted[i].begin(), sorted[i].end());
       common_[i] = end.first - sorted[i - 1].begin();
     }
     build(0, static_cast<int32_t>(sorted.size()));

@@ -17,9 +17,9 @@ size_t PromptGroup::num_tokens() const {
 // Tokens of prompt and answer, and what a cut has to know.
 struct GroupEncoder::Sequence {
   std::vector<int32_t> tokens;
-  std::string text;            // "" for ids
-  size_t answer_begin = 0;     // where the answer begins: a byte of the text, or a token of ids
-  size_t closing = 0;          // tokens at the end that close the answer
+  std::string text;         // "" for ids
+  size_t answer_begin = 0;  // where the answer begins: a byte of the text, or a token of ids
+  size_t closing = 0;       // tokens at the end that close the answer
 };
 
 GroupEncoder::GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptions options)
@@ -87,7 +87,8 @@ bool GroupEncoder::fit(Sequence& sequence, const PreferenceRecord& record) {
   std::vector<int32_t>& tokens = sequence.tokens;
   if (tokens.size() <= limit) return true;
   if (options_.too_long == TooLong::Error)
-    fail("encode", "record {} has a sequence of {} tokens, expected at most {}", record.id, tokens.size(), limit);
+    fail("encode", "record {} has a sequence of {} tokens, expected at most {}", record.id, tokens.size(),
+         limit);
   if (options_.too_long == TooLong::Drop) return false;
 
   size_t answer_begin = sequence.answer_begin;

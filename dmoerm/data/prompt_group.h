@@ -49,21 +49,21 @@ struct EncodeCounts {
 };
 
 // Records -> groups. A sequence is rendered and tokenised as one text, exactly as a tool that scores it alone
-// would; no second BOS; raw text gets EOS when it is absent, messages get nothing more, ids are taken as given.
-// Too long: the prompt is cut from the left (BOS is kept); an answer that alone is too long loses its prompt and
-// is cut at its right end with the closing tokens kept.
+// would; no second BOS; raw text gets EOS when it is absent, messages get nothing more, ids are taken as
+// given. Too long: the prompt is cut from the left (BOS is kept); an answer that alone is too long loses its
+// prompt and is cut at its right end with the closing tokens kept.
 class GroupEncoder {
  public:
   // Without a tokenizer only records of ids can be encoded.
   GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptions options);
 
-  // Edges of all pairs of different rank whose sequences differ; none for a record without ranks. A record dropped
-  // as too long gives a group without sequences. Error when it is too long under TooLong::Error, or needs a
-  // tokenizer that is not there.
+  // Edges of all pairs of different rank whose sequences differ; none for a record without ranks. A record
+  // dropped as too long gives a group without sequences. Error when it is too long under TooLong::Error, or
+  // needs a tokenizer that is not there.
   PromptGroup encode(const PreferenceRecord& record);
-  // What the router reads: the user's turns joined by newlines, closed by EOS, cut from the left. Turns of raw text
-  // and of ids are found by the chat format; where there are none, all of the prompt is taken (of the first answer
-  // when there is no prompt either).
+  // What the router reads: the user's turns joined by newlines, closed by EOS, cut from the left. Turns of
+  // raw text and of ids are found by the chat format; where there are none, all of the prompt is taken (of
+  // the first answer when there is no prompt either).
   std::vector<int32_t> encode_router_input(const PreferenceRecord& record) const;
 
   const EncodeCounts& counts() const { return counts_; }

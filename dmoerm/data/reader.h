@@ -33,8 +33,9 @@ class PreferenceReader {
  public:
   PreferenceReader(std::vector<std::filesystem::path> files, ReaderOptions options = {});
 
-  // False at the end of the last file. Throws BadRecord for a bad line unless skip_bad, and Error for a file that
-  // cannot be read or is damaged. After either, the next call goes on: with the next line, or the next file.
+  // False at the end of the last file. Throws BadRecord for a bad line unless skip_bad, and Error for a file
+  // that cannot be read or is damaged. After either, the next call goes on: with the next line, or the next
+  // file.
   bool next(PreferenceRecord& record);
 
   const std::string& line() const { return line_; }  // the text of the record read last, without its newline

@@ -71,11 +71,15 @@ std::string name_field(const Json& row, const std::string& key) {
   return text_value(*field, fmt::format("\"{}\"", key));
 }
 
-Response assistant_says(std::string text) { return {{"assistant", std::move(text)}}; }
+Response assistant_says(std::string text) {
+  return {{"assistant", std::move(text)}};
+}
 
 namespace {
 
-std::string system_text(const Json& row) { return json_field_or<std::string>(row, "system", "", kRecord); }
+std::string system_text(const Json& row) {
+  return json_field_or<std::string>(row, "system", "", kRecord);
+}
 
 void prepend_system(const Json& row, std::vector<Message>& messages) {
   const std::string system = system_text(row);

@@ -16,8 +16,8 @@ const RecordFormat& format_of(const Json& row) {
     found += (found.empty() ? "" : ", ") + Json(key).dump(-1, ' ', true).substr(0, 60);
   if (found.size() > 300) found = found.substr(0, 300) + "...";
   for (const RecordFormat& format : record_formats()) known += (known.empty() ? "" : "; ") + format.keys;
-  fail(kRecord, "unknown format: found the keys {}, expected those of one of: {}", found.empty() ? "(none)" : found,
-       known);
+  fail(kRecord, "unknown format: found the keys {}, expected those of one of: {}",
+       found.empty() ? "(none)" : found, known);
 }
 
 bool is_empty(const Response& response) {
@@ -44,8 +44,8 @@ void check(const PreferenceRecord& record, const ReaderOptions& options) {
 
 std::span<const RecordFormat> record_formats() {
   static const std::vector<RecordFormat> formats = {
-      token_ids_format(),    token_id_pairs_format(), native_format(),
-      ranked_list_format(),  best_of_n_format(),      best_of_n_pair_format(),
+      token_ids_format(),    token_id_pairs_format(),  native_format(),
+      ranked_list_format(),  best_of_n_format(),       best_of_n_pair_format(),
       reward_bench_format(), transcript_pair_format(), pair_format(),
   };
   return formats;

@@ -21,15 +21,15 @@ struct RecordFormat {
 std::span<const RecordFormat> record_formats();
 
 // The rows of the table, by file.
-RecordFormat token_ids_format();         // format_token_ids.cpp
+RecordFormat token_ids_format();  // format_token_ids.cpp
 RecordFormat token_id_pairs_format();
-RecordFormat native_format();            // format_native.cpp
-RecordFormat ranked_list_format();       // format_ranked_list.cpp
-RecordFormat best_of_n_format();         // format_best_of_n.cpp
+RecordFormat native_format();       // format_native.cpp
+RecordFormat ranked_list_format();  // format_ranked_list.cpp
+RecordFormat best_of_n_format();    // format_best_of_n.cpp
 RecordFormat best_of_n_pair_format();
-RecordFormat reward_bench_format();      // format_reward_bench.cpp
-RecordFormat transcript_pair_format();   // format_transcript.cpp
-RecordFormat pair_format();              // format_pair.cpp
+RecordFormat reward_bench_format();     // format_reward_bench.cpp
+RecordFormat transcript_pair_format();  // format_transcript.cpp
+RecordFormat pair_format();             // format_pair.cpp
 
 // The record as one line of the native format, without the newline.
 std::string to_native(const PreferenceRecord& record);

@@ -25,8 +25,9 @@ CheckResult check_files(const std::vector<std::filesystem::path>& files, const R
   return result;
 }
 
-std::vector<int64_t> split_files(const std::vector<std::filesystem::path>& files, const ReaderOptions& options,
-                                 const PromptSplit& split, const std::filesystem::path& directory) {
+std::vector<int64_t> split_files(const std::vector<std::filesystem::path>& files,
+                                 const ReaderOptions& options, const PromptSplit& split,
+                                 const std::filesystem::path& directory) {
   if (std::filesystem::exists(directory)) fail("split", "{} exists already", directory.string());
   AtomicDirectory output(directory);
   std::vector<std::unique_ptr<AtomicFile>> parts;

@@ -22,8 +22,9 @@ CheckResult check_files(const std::vector<std::filesystem::path>& files, const R
 
 // Writes each record's line, unchanged, to DIRECTORY/<part>.jsonl, and split.json that says how it was done.
 // All appears at once or not at all; an existing directory is an Error. Returns the records of each part.
-std::vector<int64_t> split_files(const std::vector<std::filesystem::path>& files, const ReaderOptions& options,
-                                 const PromptSplit& split, const std::filesystem::path& directory);
+std::vector<int64_t> split_files(const std::vector<std::filesystem::path>& files,
+                                 const ReaderOptions& options, const PromptSplit& split,
+                                 const std::filesystem::path& directory);
 
 // Hands every record, in the native format, to `write` as one line with its newline. Returns their number.
 int64_t convert_files(const std::vector<std::filesystem::path>& files, const ReaderOptions& options,

@@ -16,7 +16,8 @@ PromptSplit::PromptSplit(std::string salt, std::vector<SplitPart> parts)
   double sum = 0;
   std::set<std::string> names;
   for (const SplitPart& part : parts_) {
-    if (!(part.share > 0)) fail("split", "the share of \"{}\" is {}, expected more than 0", part.name, part.share);
+    if (!(part.share > 0))
+      fail("split", "the share of \"{}\" is {}, expected more than 0", part.name, part.share);
     if (!names.insert(part.name).second) fail("split", "the part \"{}\" is named twice", part.name);
     sum += part.share;
   }

@@ -1,4 +1,5 @@
-// Splits by a salted hash of the prompt: every answer to a prompt stays in one part, whatever file it comes from.
+// Splits by a salted hash of the prompt: every answer to a prompt stays in one part, whatever file it comes
+// from.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace dmoerm::data {
 
-// Uniform in [0, 1): a function of the prompt and the salt alone. Each split has a salt of its own, so that one
-// split tells nothing about another.
+// Uniform in [0, 1): a function of the prompt and the salt alone. Each split has a salt of its own, so that
+// one split tells nothing about another.
 double split_position(uint64_t prompt_hash, std::string_view salt);
 
 struct SplitPart {

@@ -78,13 +78,14 @@ void count_prompts(const std::vector<PromptInFile>& places, DataStatistics& stat
     for (auto a = begin; a != end; ++a)
       for (auto b = a + 1; b != end; ++b) ++shared[{a->second, b->second}];
   }
-  for (const auto& [files, prompts] : shared) statistics.shared.push_back({files.first, files.second, prompts});
+  for (const auto& [files, prompts] : shared)
+    statistics.shared.push_back({files.first, files.second, prompts});
 }
 
 }  // namespace
 
-DataStatistics collect_statistics(const std::vector<std::filesystem::path>& files, const ReaderOptions& options,
-                                  GroupEncoder* encoder) {
+DataStatistics collect_statistics(const std::vector<std::filesystem::path>& files,
+                                  const ReaderOptions& options, GroupEncoder* encoder) {
   DataStatistics statistics;
   statistics.files = files;
   statistics.records_of_file.resize(files.size());
@@ -125,9 +126,10 @@ DataStatistics collect_statistics(const std::vector<std::filesystem::path>& file
 namespace {
 
 std::string counts_line(const std::string& name, const PairCounts& counts, size_t width) {
-  return fmt::format("{:<{}}  {:>9}  {:>9}  {:>9}  {:>9}  {}\n", name, width, counts.records, counts.answers,
-                     counts.pairs, counts.ties,
-                     counts.pairs > 0 ? fmt::format("{:>12.1f}%", 100 * counts.length_bias()) : fmt::format("{:>13}", "-"));
+  return fmt::format(
+      "{:<{}}  {:>9}  {:>9}  {:>9}  {:>9}  {}\n", name, width, counts.records, counts.answers, counts.pairs,
+      counts.ties,
+      counts.pairs > 0 ? fmt::format("{:>12.1f}%", 100 * counts.length_bias()) : fmt::format("{:>13}", "-"));
 }
 
 std::string length_line(const std::string& name, const LengthSummary& lengths) {
@@ -136,12 +138,18 @@ std::string length_line(const std::string& name, const LengthSummary& lengths) {
 }
 
 Json length_json(const LengthSummary& lengths) {
-  return {{"count", lengths.count}, {"mean", lengths.mean}, {"median", lengths.median},
-          {"p95", lengths.percentile95}, {"max", lengths.largest}};
+  return {{"count", lengths.count},
+          {"mean", lengths.mean},
+          {"median", lengths.median},
+          {"p95", lengths.percentile95},
+          {"max", lengths.largest}};
 }
 
 Json counts_json(const PairCounts& counts) {
-  return {{"records", counts.records}, {"answers", counts.answers}, {"pairs", counts.pairs}, {"ties", counts.ties},
+  return {{"records", counts.records},
+          {"answers", counts.answers},
+          {"pairs", counts.pairs},
+          {"ties", counts.ties},
           {"longer_is_better", counts.pairs > 0 ? Json(counts.length_bias()) : Json()}};
 }
 
@@ -151,24 +159,27 @@ std::string to_text(const DataStatistics& statistics) {
   std::string text;
   for (size_t f = 0; f < statistics.files.size(); ++f)
     text += fmt::format("{}: {} records\n", statistics.files[f].string(), statistics.records_of_file[f]);
-  text += fmt::format("distinct prompts {}, repeated records {}, repeated answers within a record {}, bad lines {}\n",
-                      statistics.prompts, statistics.duplicate_records, statistics.duplicate_answers,
-                      statistics.bad_lines);
+  text += fmt::format(
+      "distinct prompts {}, repeated records {}, repeated answers within a record {}, bad lines {}\n",
+      statistics.prompts, statistics.duplicate_records, statistics.duplicate_answers, statistics.bad_lines);
   for (const SharedPrompts& shared : statistics.shared)
     text += fmt::format("{} prompts stand in both {} and {}\n", shared.prompts,
-                        statistics.files[shared.first_file].string(), statistics.files[shared.second_file].string());
+                        statistics.files[shared.first_file].string(),
+                        statistics.files[shared.second_file].string());
   if (statistics.files.size() > 1 && statistics.shared.empty()) text += "no prompt stands in two files\n";
 
   text += fmt::format("\n{:<22}  {:>9}  {:>9}  {:>9}  {:>9}\n", "length", "mean", "median", "95%", "largest");
   text += length_line("prompt, characters", statistics.prompt_length);
   text += length_line("answer, characters", statistics.answer_length);
-  if (statistics.sequence_tokens.count > 0) text += length_line("sequence, tokens", statistics.sequence_tokens);
+  if (statistics.sequence_tokens.count > 0)
+    text += length_line("sequence, tokens", statistics.sequence_tokens);
 
   size_t width = 4;
   for (const auto& [task, counts] : statistics.tasks) width = std::max(width, task.size());
-  text += fmt::format("\n{:<{}}  {:>9}  {:>9}  {:>9}  {:>9}  {}\n", "task", width, "records", "answers", "pairs",
-                      "ties", "longer better");
-  for (const auto& [task, counts] : statistics.tasks) text += counts_line(task.empty() ? "-" : task, counts, width);
+  text += fmt::format("\n{:<{}}  {:>9}  {:>9}  {:>9}  {:>9}  {}\n", "task", width, "records", "answers",
+                      "pairs", "ties", "longer better");
+  for (const auto& [task, counts] : statistics.tasks)
+    text += counts_line(task.empty() ? "-" : task, counts, width);
   if (statistics.tasks.size() > 1) text += counts_line("all", statistics.all, width);
   return text;
 }
@@ -178,8 +189,9 @@ Json to_json(const DataStatistics& statistics) {
   for (size_t f = 0; f < statistics.files.size(); ++f)
     files.push_back({{"file", statistics.files[f].string()}, {"records", statistics.records_of_file[f]}});
   for (const SharedPrompts& pair : statistics.shared)
-    shared.push_back({{"files", {statistics.files[pair.first_file].string(), statistics.files[pair.second_file].string()}},
-                      {"prompts", pair.prompts}});
+    shared.push_back(
+        {{"files", {statistics.files[pair.first_file].string(), statistics.files[pair.second_file].string()}},
+         {"prompts", pair.prompts}});
   for (const auto& [task, counts] : statistics.tasks) tasks[task] = counts_json(counts);
   Json json = {{"files", files},
                {"all", counts_json(statistics.all)},

@@ -42,14 +42,14 @@ struct DataStatistics {
   int64_t duplicate_answers = 0;            // equal to an earlier answer of the same record
   int64_t bad_lines = 0;                    // skipped
   std::vector<SharedPrompts> shared;        // pairs of files that share prompts
-  // In Unicode characters, or in tokens for records of ids; tokens of prompt and answer together when an encoder
-  // is given.
+  // In Unicode characters, or in tokens for records of ids; tokens of prompt and answer together when an
+  // encoder is given.
   LengthSummary prompt_length, answer_length, sequence_tokens;
 };
 
 // Reads all files once. `encoder` may be null: then no tokens are counted.
-DataStatistics collect_statistics(const std::vector<std::filesystem::path>& files, const ReaderOptions& options,
-                                  GroupEncoder* encoder = nullptr);
+DataStatistics collect_statistics(const std::vector<std::filesystem::path>& files,
+                                  const ReaderOptions& options, GroupEncoder* encoder = nullptr);
 
 std::string to_text(const DataStatistics& statistics);  // tables for people
 Json to_json(const DataStatistics& statistics);

@@ -16,8 +16,9 @@ using testing::ElementsAre;
 class GroupStoreTest : public testing::Test {
  protected:
   GroupStoreTest() : encoder_(std::nullopt, EncodeOptions{"plain", 8, TooLong::Truncate}) {
-    directory_ = std::filesystem::path(testing::TempDir()) /
-                 ("group_store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    directory_ =
+        std::filesystem::path(testing::TempDir()) /
+        ("group_store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::remove_all(directory_);
     path_ = directory_ / "cache.groups";
   }
@@ -58,9 +59,10 @@ TEST_F(GroupStoreTest, MergesRecordsOfAPromptInFirstSeenOrder) {
     EXPECT_EQ(group.task, store.task(p));
     EXPECT_EQ(group.prompt_hash, store.prompt_hash(p));
     EXPECT_EQ(static_cast<int64_t>(group.num_tokens()), store.num_tokens(p));
-    EXPECT_THAT(group.sequences,
-                ElementsAre(std::vector<int32_t>{p, 100, 7}, std::vector<int32_t>{p, 100, 8, 9},
-                            std::vector<int32_t>{1, 2, 3, 4, 5, 6, 7, 9}, std::vector<int32_t>{p, 100, 9, 9}));
+    EXPECT_THAT(
+        group.sequences,
+        ElementsAre(std::vector<int32_t>{p, 100, 7}, std::vector<int32_t>{p, 100, 8, 9},
+                    std::vector<int32_t>{1, 2, 3, 4, 5, 6, 7, 9}, std::vector<int32_t>{p, 100, 9, 9}));
     ASSERT_EQ(group.records.size(), 2u);
     EXPECT_EQ(group.records[1].id, fmt::format("é{}", p + 5));
     EXPECT_THAT(group.records[1].sequence_of_answer, ElementsAre(0, 3, 2));
@@ -114,7 +116,8 @@ TEST_F(GroupStoreTest, EmptyAndMissing) {
 }
 
 TEST_F(GroupStoreTest, FailedBuildLeavesNothing) {
-  EXPECT_THROW(GroupStore::build(path_, 1, encoder_, [](PreferenceRecord&) -> bool { fail("test", "stop"); }), Error);
+  EXPECT_THROW(GroupStore::build(path_, 1, encoder_, [](PreferenceRecord&) -> bool { fail("test", "stop"); }),
+               Error);
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 using Sequence = std::vector<int32_t>;
 
-std::vector<PackItem> items_of(const std::vector<Sequence>& sequences, int64_t group = 0, int32_t expert = -1) {
+std::vector<PackItem> items_of(const std::vector<Sequence>& sequences, int64_t group = 0,
+                               int32_t expert = -1) {
   std::vector<PackItem> items;
   for (const Sequence& sequence : sequences) items.push_back({sequence, group, expert});
   return items;
@@ -77,9 +78,9 @@ void expect_consistent(const std::vector<PackItem>& items, const PackedBatch& ba
     EXPECT_LT(last, batch.expert_offsets[items[r].expert + 1]);
   }
   EXPECT_EQ(batch.num_unshared_tokens, unshared);
-  EXPECT_EQ(std::ranges::count_if(batch.last_token, [&](int64_t row) {
-    return std::ranges::count(batch.last_token, row) > 1;
-  }), 0);  // every item has a last token of its own
+  EXPECT_EQ(std::ranges::count_if(batch.last_token,
+                                  [&](int64_t row) { return std::ranges::count(batch.last_token, row) > 1; }),
+            0);  // every item has a last token of its own
   ASSERT_EQ(batch.expert_offsets.size(), num_experts + 1);
   EXPECT_TRUE(std::ranges::is_sorted(batch.expert_offsets));
   EXPECT_EQ(batch.expert_offsets.back(), batch.num_tokens());
@@ -129,7 +130,8 @@ TEST(Packing, PromptIsComputedOnce) {
 }
 
 TEST(Packing, OneCutPromptDoesNotSpoilTheOthers) {
-  const std::vector<Sequence> sequences = {{1, 2, 3, 4, 10}, {1, 2, 3, 4, 11}, {3, 4, 12, 12}, {1, 2, 3, 4, 13}};
+  const std::vector<Sequence> sequences = {
+      {1, 2, 3, 4, 10}, {1, 2, 3, 4, 11}, {3, 4, 12, 12}, {1, 2, 3, 4, 13}};
   const auto batch = pack(items_of(sequences));
   expect_consistent(items_of(sequences), batch, 0);
   EXPECT_EQ(batch.num_tokens(), 4 + 3 + 4);

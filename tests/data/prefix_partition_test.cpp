@@ -14,7 +14,9 @@ namespace {
 using Sequence = std::vector<int32_t>;
 using Tokens = std::span<const int32_t>;
 
-std::vector<Tokens> views(const std::vector<Sequence>& sequences) { return {sequences.begin(), sequences.end()}; }
+std::vector<Tokens> views(const std::vector<Sequence>& sequences) {
+  return {sequences.begin(), sequences.end()};
+}
 
 int64_t common_prefix(const std::vector<Sequence>& sequences, const std::vector<int32_t>& members) {
   const Sequence& first = sequences[members[0]];
@@ -34,10 +36,12 @@ int64_t saving(const std::vector<PrefixSet>& sets) {
 }
 
 // The best saving over every set partition, by assigning sequence `i` to each set in turn.
-int64_t brute_force(const std::vector<Sequence>& sequences, std::vector<std::vector<int32_t>>& sets, int32_t i = 0) {
+int64_t brute_force(const std::vector<Sequence>& sequences, std::vector<std::vector<int32_t>>& sets,
+                    int32_t i = 0) {
   if (i == static_cast<int32_t>(sequences.size())) {
     int64_t saved = 0;
-    for (const auto& set : sets) saved += (static_cast<int64_t>(set.size()) - 1) * common_prefix(sequences, set);
+    for (const auto& set : sets)
+      saved += (static_cast<int64_t>(set.size()) - 1) * common_prefix(sequences, set);
     return saved;
   }
   int64_t best = 0;

@@ -36,7 +36,9 @@ std::string repeat(const std::string& text, int times) {
   return all;
 }
 
-Tokens last(const Tokens& tokens, size_t count) { return {tokens.end() - count, tokens.end()}; }
+Tokens last(const Tokens& tokens, size_t count) {
+  return {tokens.end() - count, tokens.end()};
+}
 
 const std::string kChat = R"({"id":"r","prompt":[{"role":"user","content":"What is 2+2?"}],)"
                           R"("responses":["It is four.","Five, I think"],"ranks":[1,2],"margin":0.5})";
@@ -45,7 +47,8 @@ TEST(GroupEncoder, MessagesAreRenderedAndTokenizedAsOneText) {
   const auto group = encoder().encode(record(kChat));
   ASSERT_EQ(group.sequences.size(), 2u);
   EXPECT_EQ(group.sequences[0],
-            tokenizer().encode("<|im_start|>user\nWhat is 2+2?<|im_end|>\n<|im_start|>assistant\nIt is four.<|im_end|>\n"));
+            tokenizer().encode(
+                "<|im_start|>user\nWhat is 2+2?<|im_end|>\n<|im_start|>assistant\nIt is four.<|im_end|>\n"));
   ASSERT_EQ(group.edges.size(), 1u);
   EXPECT_EQ(group.edges[0].better, 0);
   EXPECT_EQ(group.edges[0].worse, 1);
@@ -56,7 +59,8 @@ TEST(GroupEncoder, MessagesAreRenderedAndTokenizedAsOneText) {
 
 TEST(GroupEncoder, RawTextIsOneTextAndGetsEosOnce) {
   const int32_t eos = *tokenizer().eos_id();
-  const auto group = encoder().encode(record(R"({"prompt":"The sk","chosen":"y is blue","rejected":"i<|im_end|>"})"));
+  const auto group =
+      encoder().encode(record(R"({"prompt":"The sk","chosen":"y is blue","rejected":"i<|im_end|>"})"));
   Tokens whole = tokenizer().encode("The sky is blue");  // tokens cross the prompt's end
   whole.push_back(eos);
   EXPECT_EQ(group.sequences[0], whole);
@@ -84,7 +88,9 @@ TEST(GroupEncoder, EdgesOfRanksTiesAndEqualAnswers) {
   std::vector<std::pair<int32_t, int32_t>> edges;
   for (const Edge& edge : group.edges) edges.emplace_back(edge.better, edge.worse);
   EXPECT_THAT(edges, ElementsAre(std::pair(0, 1), std::pair(0, 2), std::pair(0, 1), std::pair(2, 1)));
-  EXPECT_TRUE(encoder().encode(record(R"({"prompt_ids":[1],"response_ids":[[10],[11]],"ranks":[4,4]})")).edges.empty());
+  EXPECT_TRUE(encoder()
+                  .encode(record(R"({"prompt_ids":[1],"response_ids":[[10],[11]],"ranks":[4,4]})"))
+                  .edges.empty());
 }
 
 TEST(GroupEncoder, PromptIsCutFromTheLeft) {
@@ -147,8 +153,9 @@ TEST(GroupEncoder, TooLongMayBeDroppedOrAnError) {
 
 TEST(GroupEncoder, RouterReadsTheUsersTurns) {
   const int32_t eos = *tokenizer().eos_id();
-  const auto chat = R"({"prompt":[{"role":"system","content":"s"},{"role":"user","content":"one"},)"
-                    R"({"role":"assistant","content":"a"},{"role":"user","content":"two"}],"responses":["x"]})";
+  const auto chat =
+      R"({"prompt":[{"role":"system","content":"s"},{"role":"user","content":"one"},)"
+      R"({"role":"assistant","content":"a"},{"role":"user","content":"two"}],"responses":["x"]})";
   Tokens expected = tokenizer().encode("one\ntwo");
   expected.push_back(eos);
   auto chatml = encoder();
@@ -179,7 +186,8 @@ TEST(MergeGroups, KeepsEveryRecordAndSharesEqualSequences) {
   GroupEncoder ids(std::nullopt, {});
   const auto merged = merge_groups({
       ids.encode(record(R"({"id":"a","prompt_ids":[1],"response_ids":[[2],[3]],"ranks":[1,2]})")),
-      ids.encode(record(R"({"id":"b","prompt_ids":[1],"response_ids":[[3],[4],[2]],"ranks":[1,2,2],"margin":2})")),
+      ids.encode(
+          record(R"({"id":"b","prompt_ids":[1],"response_ids":[[3],[4],[2]],"ranks":[1,2,2],"margin":2})")),
   });
   EXPECT_THAT(merged.sequences, ElementsAre(Tokens{1, 2}, Tokens{1, 3}, Tokens{1, 4}));
   ASSERT_EQ(merged.records.size(), 2u);

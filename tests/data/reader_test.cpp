@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 
 #include "dmoerm/data/record_format.h"
 
@@ -98,8 +99,7 @@ TEST(Formats, PairsWithMessages) {
 
 TEST(Formats, PairsWithImplicitMessages) {
   const std::string turns = R"({"role":"user","content":"Hi"},{"role":"assistant","content":)";
-  const auto record =
-      parse_record(R"({"chosen":[)" + turns + R"("a"}],"rejected":[)" + turns + R"("b"}]})");
+  const auto record = parse_record(R"({"chosen":[)" + turns + R"("a"}],"rejected":[)" + turns + R"("b"}]})");
   EXPECT_THAT(record.messages, ElementsAre(Message{"user", "Hi"}));
   EXPECT_THAT(answers(record), ElementsAre("a", "b"));
   // The prompt's text beside whole conversations, as some published sets have it.
@@ -177,12 +177,28 @@ TEST(Formats, TokenIds) {
   EXPECT_THAT(equal.response_ids[0], ElementsAre(2));
 }
 
+TEST(Formats, TheExampleHoldsALineOfEach) {
+  LineReader lines(DMOERM_TEST_DATA "/../../examples/data/formats.jsonl");
+  std::map<std::string, int> seen;
+  for (std::string line; lines.next(line);) {
+    parse_record(line);
+    const Json row = Json::parse(line);
+    for (const RecordFormat& format : record_formats()) {
+      if (!format.matches(row)) continue;
+      ++seen[format.name];
+      break;
+    }
+  }
+  for (const RecordFormat& format : record_formats()) EXPECT_GT(seen[format.name], 0) << format.name;
+}
+
 TEST(Formats, EveryRecordSurvivesTheNativeForm) {
-  for (const std::string line : {
-           R"({"id":"x","task":"t","prompt":"p","responses":["a","b\n"],"ranks":[1,2],"margin":0.1})",
-           R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"x"},
+  for (
+      const std::string line :
+      {R"({"id":"x","task":"t","prompt":"p","responses":["a","b\n"],"ranks":[1,2],"margin":0.1})",
+       R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"x"},
                {"role":"assistant","content":"b"}],"rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"c"}]})",
-           R"({"prompt_ids":[1],"response_ids":[[2],[3]],"ranks":[1,1]})"}) {
+       R"({"prompt_ids":[1],"response_ids":[[2],[3]],"ranks":[1,1]})"}) {
     const auto record = parse_record(line), again = parse_record(to_native(record));
     EXPECT_EQ(record.id, again.id);
     EXPECT_EQ(record.task, again.task);
@@ -199,7 +215,9 @@ TEST(Formats, EveryRecordSurvivesTheNativeForm) {
 }
 
 TEST(BadRecords, EachIsNamed) {
-  const auto native = [](const std::string& rest) { return R"({"prompt":"p","responses":["a","b"],)" + rest + "}"; };
+  const auto native = [](const std::string& rest) {
+    return R"({"prompt":"p","responses":["a","b"],)" + rest + "}";
+  };
   EXPECT_THAT(reason(R"({"prompt":)"), HasSubstr("not valid JSON"));
   EXPECT_THAT(reason(""), HasSubstr("not valid JSON"));
   EXPECT_THAT(reason("[1]"), HasSubstr("the line is a list, expected one JSON object a line"));
@@ -217,24 +235,31 @@ TEST(BadRecords, EachIsNamed) {
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":"NaN")")), HasSubstr("\"margin\" is a string"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":1e999)")), HasSubstr("not valid JSON"));
   EXPECT_THAT(reason(R"({"prompt":"p","responses":[],"ranks":[]})"), HasSubstr("no responses"));
-  EXPECT_THAT(reason(R"({"prompt":"p","responses":"a","ranks":[1]})"), HasSubstr("\"responses\" is a string"));
+  EXPECT_THAT(reason(R"({"prompt":"p","responses":"a","ranks":[1]})"),
+              HasSubstr("\"responses\" is a string"));
   EXPECT_THAT(reason(R"({"prompt":"p","responses":["a",3],"ranks":[1,2]})"), HasSubstr("\"responses\"[1]"));
-  EXPECT_THAT(reason(R"({"prompt":"p","responses":["a",""],"ranks":[1,2]})"), HasSubstr("response 1 is empty"));
+  EXPECT_THAT(reason(R"({"prompt":"p","responses":["a",""],"ranks":[1,2]})"),
+              HasSubstr("response 1 is empty"));
   EXPECT_THAT(reason(R"({"responses":["a"],"ranks":[1]})"), HasSubstr("\"prompt\" is missing"));
   EXPECT_THAT(reason(R"({"prompt":null,"responses":["a"],"ranks":[1]})"), HasSubstr("\"prompt\" is null"));
-  EXPECT_THAT(reason(R"({"prompt":[{"role":"user"}],"responses":["a"],"ranks":[1]})"), HasSubstr("\"prompt\"[0]"));
+  EXPECT_THAT(reason(R"({"prompt":[{"role":"user"}],"responses":["a"],"ranks":[1]})"),
+              HasSubstr("\"prompt\"[0]"));
   EXPECT_THAT(reason(R"({"prompt":[{"role":"user","content":null}],"responses":["a"],"ranks":[1]})"),
               HasSubstr("\"content\" is null"));
   EXPECT_THAT(reason(R"({"prompt":"\ud800","responses":["a"],"ranks":[1]})"), HasSubstr("surrogate"));
-  EXPECT_THAT(reason("{\"prompt\":\"\xff\",\"responses\":[\"a\"],\"ranks\":[1]}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(reason("{\"prompt\":\"\xff\",\"responses\":[\"a\"],\"ranks\":[1]}"),
+              HasSubstr("not valid JSON"));
   EXPECT_THAT(reason(R"({"prompt":"p","system":"s","chosen":"a","rejected":"b"})"), HasSubstr("\"system\""));
   EXPECT_THAT(reason(R"({"chosen":"a","rejected":3})"), HasSubstr("\"rejected\" is a whole number"));
-  EXPECT_THAT(reason(R"({"chosen":[{"role":"user","content":"a"}],"rejected":[{"role":"user","content":"b"}]})"),
+  EXPECT_THAT(
+      reason(R"({"chosen":[{"role":"user","content":"a"}],"rejected":[{"role":"user","content":"b"}]})"),
+      HasSubstr("no assistant turn"));
+  EXPECT_THAT(reason(R"({"chosen":"\n\nHuman: a","rejected":"\n\nHuman: b"})"),
               HasSubstr("no assistant turn"));
-  EXPECT_THAT(reason(R"({"chosen":"\n\nHuman: a","rejected":"\n\nHuman: b"})"), HasSubstr("no assistant turn"));
   EXPECT_THAT(reason(R"({"src":["a","b"],"tgt":[],"response":["c"],"rank":[1]})"), HasSubstr("2 turns"));
   EXPECT_THAT(reason(R"({"prompt_ids":[-1],"response_ids":[[1]],"ranks":[1]})"), HasSubstr("holds -1"));
-  EXPECT_THAT(reason(R"({"prompt_ids":[4294967296],"response_ids":[[1]],"ranks":[1]})"), HasSubstr("4294967296"));
+  EXPECT_THAT(reason(R"({"prompt_ids":[4294967296],"response_ids":[[1]],"ranks":[1]})"),
+              HasSubstr("4294967296"));
   EXPECT_THAT(reason(std::string(300'000, '[')), HasSubstr("not valid JSON"));
   ReaderOptions scoring;
   scoring.require_ranks = false;
@@ -278,7 +303,8 @@ TEST(Reader, MissingAndTruncatedFilesAreErrorsEvenWhenSkipping) {
   ReaderOptions skip;
   skip.skip_bad = true;
   const std::string good = R"({"prompt":"p","responses":["a"],"ranks":[1]})";
-  const auto truncated = temporary("truncated.jsonl.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\x56", 12));
+  const auto truncated =
+      temporary("truncated.jsonl.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\x56", 12));
   PreferenceReader reader({"/nowhere/x.jsonl", truncated, temporary("good.jsonl", good)}, skip);
   PreferenceRecord record;
   EXPECT_THROW(reader.next(record), Error);
@@ -290,8 +316,9 @@ TEST(Reader, MissingAndTruncatedFilesAreErrorsEvenWhenSkipping) {
 
 TEST(Reader, TenMegabyteLineAndUnusualSeparators) {
   const std::string huge(10'000'000, 'x');
-  const auto path = temporary("huge.jsonl", R"({"prompt":")" + huge + R"(","responses":["a\u2028b c"],"ranks":[1]})" +
-                                                "\n" + huge + "\n");
+  const auto path =
+      temporary("huge.jsonl", R"({"prompt":")" + huge + R"(","responses":["a\u2028b c"],"ranks":[1]})" +
+                                  "\n" + huge + "\n");
   PreferenceReader reader({path});
   PreferenceRecord record;
   ASSERT_TRUE(reader.next(record));
@@ -302,8 +329,10 @@ TEST(Reader, TenMegabyteLineAndUnusualSeparators) {
 
 TEST(Hashes, AnswerToTheSamePromptStaysTogether) {
   const auto text = parse_record(R"({"prompt":"p","chosen":"a","rejected":"b"})");
-  const auto turn = parse_record(R"({"prompt":[{"role":"user","content":"p"}],"responses":["c"],"ranks":[1]})");
-  const auto other = parse_record(R"({"prompt":[{"role":"system","content":"s"},{"role":"user","content":"p"}],"responses":["c"],"ranks":[1]})");
+  const auto turn =
+      parse_record(R"({"prompt":[{"role":"user","content":"p"}],"responses":["c"],"ranks":[1]})");
+  const auto other = parse_record(
+      R"({"prompt":[{"role":"system","content":"s"},{"role":"user","content":"p"}],"responses":["c"],"ranks":[1]})");
   EXPECT_EQ(prompt_hash(text), prompt_hash(turn));
   EXPECT_NE(prompt_hash(turn), prompt_hash(other));
   EXPECT_NE(answers_hash(text), answers_hash(turn));

@@ -65,14 +65,18 @@ TEST(Split, BadSharesAreErrors) {
 }
 
 TEST_F(FilesTest, StatisticsOfASmallSetCountedByHand) {
-  const auto one = write("one.jsonl",
-                         R"({"task":"t","prompt":"déjà","responses":["long answer","a","a"],"ranks":[1,2,3]})" "\n"
-                         R"({"task":"u","prompt":"q","chosen":"x","rejected":"yyy"})" "\n"
-                         R"({"task":"u","prompt":"q","chosen":"x","rejected":"yyy"})" "\n");
-  const auto two = write("two.jsonl",
-                         R"({"prompt":"q","responses":["b","c"],"ranks":[1,1]})" "\n"
-                         "bad\n"
-                         R"({"prompt":"other","chosen":"ab","rejected":"cd"})" "\n");
+  const auto one =
+      write("one.jsonl", R"({"task":"t","prompt":"déjà","responses":["long answer","a","a"],"ranks":[1,2,3]})"
+                         "\n"
+                         R"({"task":"u","prompt":"q","chosen":"x","rejected":"yyy"})"
+                         "\n"
+                         R"({"task":"u","prompt":"q","chosen":"x","rejected":"yyy"})"
+                         "\n");
+  const auto two = write("two.jsonl", R"({"prompt":"q","responses":["b","c"],"ranks":[1,1]})"
+                                      "\n"
+                                      "bad\n"
+                                      R"({"prompt":"other","chosen":"ab","rejected":"cd"})"
+                                      "\n");
   ReaderOptions options;
   options.skip_bad = true;
   const auto statistics = collect_statistics({one, two}, options);
@@ -109,7 +113,10 @@ TEST_F(FilesTest, StatisticsCountTokens) {
 }
 
 TEST_F(FilesTest, CheckListsEveryProblem) {
-  const auto file = write("bad.jsonl", "{}\n" R"({"prompt":"p","chosen":"a","rejected":"b"})" "\n[]\n");
+  const auto file = write("bad.jsonl",
+                          "{}\n"
+                          R"({"prompt":"p","chosen":"a","rejected":"b"})"
+                          "\n[]\n");
   std::vector<std::string> problems;
   const auto result = check_files({directory_ / "absent.jsonl", file}, {},
                                   [&](const std::string& problem) { problems.push_back(problem); });
@@ -122,9 +129,12 @@ TEST_F(FilesTest, CheckListsEveryProblem) {
 TEST_F(FilesTest, SplitKeepsLinesAndPrompts) {
   std::string lines;
   for (int i = 0; i < 200; ++i)
-    lines += fmt::format(R"({{"prompt":"p{}","chosen":"a{}","rejected":"b","extra":1}})" "\n", i % 40, i);
+    lines += fmt::format(R"({{"prompt":"p{}","chosen":"a{}","rejected":"b","extra":1}})"
+                         "\n",
+                         i % 40, i);
   const auto file = write("all.jsonl", lines);
-  const auto records = split_files({file}, {}, PromptSplit("s", {{"train", 0.7}, {"dev", 0.3}}), directory_ / "parts");
+  const auto records =
+      split_files({file}, {}, PromptSplit("s", {{"train", 0.7}, {"dev", 0.3}}), directory_ / "parts");
   EXPECT_EQ(records[0] + records[1], 200);
   std::set<uint64_t> prompts[2];
   std::multiset<std::string> written;
@@ -154,7 +164,8 @@ TEST_F(FilesTest, SplitKeepsLinesAndPrompts) {
 }
 
 TEST_F(FilesTest, ConvertGivesNativeRecordsWithTheSameHashes) {
-  const auto file = write("hh.jsonl", R"({"chosen":"\n\nHuman: q\n\nAssistant: a","rejected":"\n\nHuman: q\n\nAssistant: b"})");
+  const auto file = write(
+      "hh.jsonl", R"({"chosen":"\n\nHuman: q\n\nAssistant: a","rejected":"\n\nHuman: q\n\nAssistant: b"})");
   std::string out;
   EXPECT_EQ(convert_files({file}, {}, [&](const std::string& line) { out += line; }), 1);
   const Json row = parse_json(out, "test");
@@ -167,9 +178,11 @@ TEST_F(FilesTest, ConvertGivesNativeRecordsWithTheSameHashes) {
 TEST(RealData, EveryLineIsReadAndConverted) {
   const char* shared = std::getenv("DMOERM_SHARED");
   if (shared == nullptr) GTEST_SKIP() << "set DMOERM_SHARED to the folder that holds data/";
-  for (const auto& [name, expected] : std::vector<std::pair<std::string, int64_t>>{
-           {"rmb/dev.jsonl.gz", 2101}, {"rmb/dev.bon.jsonl.gz", 535}, {"llmbar.jsonl.gz", 419},
-           {"hh_harmless_test.jsonl.gz", 2303}}) {
+  for (const auto& [name, expected] :
+       std::vector<std::pair<std::string, int64_t>>{{"rmb/dev.jsonl.gz", 2101},
+                                                    {"rmb/dev.bon.jsonl.gz", 535},
+                                                    {"llmbar.jsonl.gz", 419},
+                                                    {"hh_harmless_test.jsonl.gz", 2303}}) {
     PreferenceReader reader({std::filesystem::path(shared) / "data" / name});
     PreferenceRecord record;
     int64_t records = 0;
