@@ -87,7 +87,7 @@ class DemoRun {
       const train::RunConfig config = demo_single(directory_, "per-task/" + task.name, file, seed_);
       train::train_single(config, run_options(config.out));
       reward::Scorer scorer = reward::Scorer::load(config.out / "model");
-      per_task.tasks.push_back(metrics::total(metrics::evaluate(scorer, {.files = {test}}).overall.accuracy).accuracy());
+      per_task.tasks.push_back(metrics::total(evaluate(scorer, test).overall.accuracy).accuracy());
     }
     for (const double accuracy : per_task.tasks) per_task.overall += accuracy / static_cast<double>(per_task.tasks.size());
     result_.methods.push_back(per_task);
@@ -115,9 +115,15 @@ class DemoRun {
     return path;
   }
 
+  static metrics::Evaluation evaluate(reward::Scorer& scorer, const fs::path& file) {
+    metrics::EvaluationOptions options;
+    options.files = {file};
+    return metrics::evaluate(scorer, options);
+  }
+
   void add(const std::string& method, reward::DoubleLayerModel model) {
     reward::Scorer scorer(std::move(model));
-    const metrics::Evaluation evaluation = metrics::evaluate(scorer, {.files = {files_.test}});
+    const metrics::Evaluation evaluation = evaluate(scorer, files_.test);
     MethodAccuracy accuracy{method, metrics::total(evaluation.overall.accuracy).accuracy(), {}};
     for (const data::TaskPoints& task : data::paper_tasks())
       for (const metrics::TaskEvaluation& row : evaluation.tasks)
