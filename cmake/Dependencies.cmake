@@ -1,4 +1,4 @@
-# LibTorch, and the libraries that Debian packages.
+# LibTorch, and the libraries that Debian packages. Also what find_package(dmoerm) needs: it is installed with it.
 find_package(PkgConfig REQUIRED)
 find_package(Torch REQUIRED)
 separate_arguments(DMOERM_TORCH_FLAGS UNIX_COMMAND "${TORCH_CXX_FLAGS}")
@@ -10,7 +10,6 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED)
-find_package(CLI11 REQUIRED)
 
 function(dmoerm_pkg target module)
   pkg_check_modules(${module} REQUIRED IMPORTED_TARGET GLOBAL ${module})
