@@ -1,0 +1,50 @@
+// dmoerm eval: accuracy of a model on ranked answers.
+#include <iostream>
+
+#include "apps/dmoerm/commands.h"
+#include "apps/dmoerm/scorer_flags.h"
+#include "dmoerm/metrics/evaluation.h"
+
+namespace dmoerm::app {
+namespace {
+
+struct EvalFlags {
+  ScorerFlags model;
+  metrics::EvaluationOptions evaluation;
+  bool json = false;
+};
+
+std::string notes(const metrics::Evaluation& result) {
+  std::string text = "Accuracy over pairs of different rank, equal rewards count one half; [95% interval by bootstrap over prompts].\n"
+                     "Length only: the answer with more characters wins (tokens, where records hold ids).\n";
+  text += fmt::format("{} records, {} tokens, {:.1f} s", result.overall.records, result.tokens, result.seconds);
+  if (result.bad_lines > 0) text += fmt::format("; {} bad lines skipped", result.bad_lines);
+  if (const int64_t cut = result.encoded.prompts_cut + result.encoded.answers_cut; cut > 0)
+    text += fmt::format("; {} sequences were too long and cut", cut);
+  return text + "\n";
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("eval", "Accuracy per task and overall, with intervals and the length-only baseline");
+  auto flags = std::make_shared<EvalFlags>();
+  flags->model.add_to(*command);
+  command->add_option("--data", flags->evaluation.files, "Ranked records (JSONL, .gz, .zst)")->required();
+  command->add_flag("--skip-bad", flags->model.reader.skip_bad, "Count bad lines and go on instead of stopping");
+  command->add_option("--seed", flags->evaluation.seed, "Of the bootstrap")->capture_default_str();
+  command->add_flag("--json", flags->json, "Print JSON");
+  command->footer("Example:\n  dmoerm eval --model out/model --data dev.jsonl.gz");
+  command->callback([flags] {
+    auto scorer = flags->model.load();
+    flags->evaluation.reader = flags->model.reader;
+    const auto result = metrics::evaluate(scorer, flags->evaluation);
+    if (flags->json) {
+      std::cout << dump_json(result.to_json(flags->evaluation.seed), 2) << "\n";
+    } else {
+      std::cout << result.to_table(flags->evaluation.seed) << notes(result);
+    }
+  });
+}
+
+}  // namespace dmoerm::app

@@ -1,0 +1,23 @@
+// Flags that the commands share that score with a model.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "dmoerm/core/runtime.h"
+#include "dmoerm/data/reader.h"
+#include "dmoerm/reward/scorer.h"
+
+namespace dmoerm::app {
+
+struct ScorerFlags {
+  std::filesystem::path model;
+  reward::ScorerOptions scorer;
+  data::ReaderOptions reader;
+  RuntimeOptions runtime;
+  std::string dtype = "float32";
+
+  void add_to(CLI::App& command);
+  reward::Scorer load();  // sets threads and device first
+};
+
+}  // namespace dmoerm::app
