@@ -17,14 +17,19 @@ void add_tokenizer_command(CLI::App& app) {
   train->add_option("--vocab-size", options->vocab_size, "Tokens in all: special ones, 256 bytes, merges")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  train->add_option("--chat-format", options->chat_format, "Format whose special tokens and template are included")
+  train
+      ->add_option("--chat-format", options->chat_format,
+                   "Format whose special tokens and template are included")
       ->capture_default_str()
       ->check(CLI::IsMember(text::ChatFormat::names()));
-  train->add_option("--max-bytes", options->max_bytes, "Read no more text than this, for example 100MB (0: all)")
+  train
+      ->add_option("--max-bytes", options->max_bytes,
+                   "Read no more text than this, for example 100MB (0: all)")
       ->transform(CLI::AsSizeValue(false));
   train->add_option("--out", options->output, "Directory to write")->required();
-  train->footer("Example:\n  dmoerm tokenizer train --input books.txt.zst answers.jsonl.zst --vocab-size 8192 "
-                "--chat-format chatml --out out/tokenizer");
+  train->footer(
+      "Example:\n  dmoerm tokenizer train --input books.txt.zst answers.jsonl.zst --vocab-size 8192 "
+      "--chat-format chatml --out out/tokenizer");
   train->callback([options] { text::train_tokenizer(*options); });
 }
 

@@ -65,7 +65,6 @@ batch = 4
 checkpoint_seconds = 0
 token_budget = 600
 [phase2]
-lora = {rank = 4, alpha = 8, dropout = 0.1}
 epochs = 3
 batch = 4
 checkpoint_seconds = 0
