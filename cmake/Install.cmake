@@ -7,8 +7,8 @@ get_property(levels GLOBAL PROPERTY DMOERM_LEVELS)
 foreach(level ${levels})
   string(REPLACE "dmoerm_" "" name ${level})
   set_target_properties(${level} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(${level} INTERFACE cxx_std_20)
 endforeach()
-target_compile_features(dmoerm INTERFACE cxx_std_20)
 # Finds a LibTorch that does not lie in the system's folders.
 set_target_properties(dmoerm_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 
