@@ -11,9 +11,9 @@ std::string hash_text(uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 
 int32_t index_of(std::vector<std::string>& names, const std::string& name) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) names.push_back(name);
-  return static_cast<int32_t>(found - names.begin());
+  const auto index = std::find(names.begin(), names.end(), name) - names.begin();
+  if (index == std::ssize(names)) names.push_back(name);
+  return static_cast<int32_t>(index);
 }
 
 // The labels of one file or list in which a later one has replaced an earlier one of the same key.

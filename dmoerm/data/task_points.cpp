@@ -11,18 +11,14 @@ const std::vector<TaskPoints>& paper_tasks() {
   static const std::vector<TaskPoints> tasks = {
       {"roleplay",
        {"character_setting_and_emotional_investment", "conversational_sense", "empathy_ability",
-        "manifestation_of_relationship_traits", "personalized_characteristic_expression", "content_richness"},
-       {}},
+        "manifestation_of_relationship_traits", "personalized_characteristic_expression", "content_richness"}},
       {"chat",
-       {"conversational_sense", "proactivity", "emotion_expression", "empathy_ability", "content_richness"},
-       {}},
+       {"conversational_sense", "proactivity", "emotion_expression", "empathy_ability", "content_richness"}},
       {"subj_qa",
-       {"convincing_ability", "logic", "viewpoint_richness", "breadth_of_knowledge", "question_specific"},
-       {}},
+       {"convincing_ability", "logic", "viewpoint_richness", "breadth_of_knowledge", "question_specific"}},
       {"obj_qa",
-       {"correctness", "objectiveness", "reasoning_ability", "logic", "depth_of_knowledge", "question_specific"},
-       {}},
-      {"text", {"intent_conformity", "expressiveness", "readability", "content_richness", "logic"}, {}},
+       {"correctness", "objectiveness", "reasoning_ability", "logic", "depth_of_knowledge", "question_specific"}},
+      {"text", {"intent_conformity", "expressiveness", "readability", "content_richness", "logic"}},
   };
   return tasks;
 }
@@ -32,7 +28,7 @@ std::vector<TaskPoints> load_task_points(const std::filesystem::path& path) {
   std::vector<TaskPoints> tasks;
   std::set<std::string> names;
   for (Config& table : config.tables("task")) {
-    TaskPoints task{.name = table.required<std::string>("name"), .points = {}, .aliases = {}};
+    TaskPoints task{.name = table.required<std::string>("name")};
     table.get("points", task.points);
     table.get("aliases", task.aliases);
     if (task.points.empty()) fail("config", "{} is missing or empty", table.name("points"));

@@ -12,8 +12,8 @@ inline constexpr const char* kAnyTask = "*";
 
 struct TaskPoints {
   std::string name;
-  std::vector<std::string> points;
-  std::vector<std::string> aliases;  // other task names in the data that are this task
+  std::vector<std::string> points = {};
+  std::vector<std::string> aliases = {};  // other task names in the data that are this task
 };
 
 // The five tasks of the DMoERM paper.

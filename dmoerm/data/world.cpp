@@ -21,6 +21,15 @@ double draw_match_rate(RandomStream& random) {
 
 }  // namespace
 
+template <typename Items, typename Value>
+World::Scale World::Scale::of(const Items& items, const Value& value) {
+  double sum = 0, squares = 0;
+  for (const auto& item : items) sum += value(item);
+  const double mean = sum / items.size();
+  for (const auto& item : items) squares += std::pow(value(item) - mean, 2);
+  return {mean, std::sqrt(squares / items.size())};
+}
+
 World::World(WorldOptions options) : options_(options) { calibrate(); }
 
 std::string World::make_prompt(size_t task, std::string_view purpose, uint64_t index) const {
@@ -49,16 +58,12 @@ std::vector<double> World::capabilities(size_t task, std::string_view prompt, st
   const AnswerCounts counts = count_words(prompt, answer);
   const std::vector<std::string>& points = tasks().at(task).points;
   std::vector<double> result(points.size());
-  for (size_t i = 0; i < points.size(); ++i) {
-    const Scale& scale = point_scale_[task][i];
-    result[i] = (raw_quality(points[i], counts) - scale.mean) / scale.deviation;
-  }
+  for (size_t i = 0; i < points.size(); ++i) result[i] = point_scale_[task][i].apply(raw_quality(points[i], counts));
   return result;
 }
 
 double World::gold(size_t task, std::string_view prompt, std::string_view answer) const {
-  const double value = gold_formula(task, capabilities(task, prompt, answer));
-  return (value - gold_scale_[task].mean) / gold_scale_[task].deviation;
+  return gold_scale_.at(task).apply(gold_formula(task, capabilities(task, prompt, answer)));
 }
 
 PreferenceRecord World::ranked_list(size_t task, std::string_view purpose, uint64_t index, size_t answers,
@@ -89,32 +94,22 @@ PreferenceRecord World::exact_list(size_t task, std::string_view purpose, uint64
 }
 
 void World::calibrate() {
-  const auto scale_of = [](const std::vector<double>& values) {
-    double sum = 0, squares = 0;
-    for (const double value : values) sum += value;
-    const double mean = sum / values.size();
-    for (const double value : values) squares += (value - mean) * (value - mean);
-    return Scale{mean, std::sqrt(squares / values.size())};
-  };
-  point_scale_.resize(tasks().size());
   for (size_t task = 0; task < tasks().size(); ++task) {
-    point_scale_[task].resize(tasks()[task].points.size());
-    std::vector<std::pair<std::string, std::string>> sample;
+    const std::vector<std::string>& points = tasks()[task].points;
+    std::vector<std::vector<double>> answers(kCalibrationAnswers);  // capabilities of each
     for (size_t i = 0; i < kCalibrationAnswers; ++i) {
       RandomStream random(kCalibrationSeed, "world calibration", {task, i});
       const std::string prompt = draw_prompt(task, {}, random);
-      sample.emplace_back(prompt, draw_answer(prompt, {.match_rate = draw_match_rate(random)}, random));
+      const AnswerCounts counts = count_words(prompt, draw_answer(prompt, {.match_rate = draw_match_rate(random)}, random));
+      for (const std::string& point : points) answers[i].push_back(raw_quality(point, counts));
     }
-    std::vector<std::vector<double>> columns(point_scale_[task].size());
-    for (const auto& [prompt, answer] : sample) {
-      const std::vector<double> values = capabilities(task, prompt, answer);
-      for (size_t i = 0; i < values.size(); ++i) columns[i].push_back(values[i]);
+    std::vector<Scale> scales;
+    for (size_t point = 0; point < points.size(); ++point) {
+      scales.push_back(Scale::of(answers, [&](const auto& answer) { return answer[point]; }));
+      for (std::vector<double>& answer : answers) answer[point] = scales.back().apply(answer[point]);
     }
-    for (size_t i = 0; i < columns.size(); ++i) point_scale_[task][i] = scale_of(columns[i]);
-    std::vector<double> rewards;
-    for (const auto& [prompt, answer] : sample)
-      rewards.push_back(gold_formula(task, capabilities(task, prompt, answer)));
-    gold_scale_.push_back(scale_of(rewards));
+    point_scale_.push_back(std::move(scales));
+    gold_scale_.push_back(Scale::of(answers, [&](const auto& answer) { return gold_formula(task, answer); }));
   }
 }
 

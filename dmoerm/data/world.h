@@ -56,6 +56,9 @@ class World {
  private:
   struct Scale {
     double mean = 0, deviation = 1;
+    double apply(double value) const { return (value - mean) / deviation; }
+    template <typename Items, typename Value>
+    static Scale of(const Items& items, const Value& value);
   };
   PreferenceRecord ranked_list(size_t task, std::string_view purpose, uint64_t index, size_t answers,
                                double noise) const;

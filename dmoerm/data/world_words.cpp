@@ -1,7 +1,6 @@
 #include "dmoerm/data/world_words.h"
 
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 
 namespace dmoerm::data {
@@ -75,17 +74,19 @@ std::vector<std::string_view> split_words(std::string_view text) {
 }
 
 AnswerCounts count_words(std::string_view prompt, std::string_view answer) {
-  const std::vector<std::string_view> prompt_words = split_words(prompt);
-  const std::set<std::string_view> asked(prompt_words.begin(), prompt_words.end());
+  const auto holds = [](const std::vector<std::string_view>& list, std::string_view word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+  };
+  const std::vector<std::string_view> asked = split_words(prompt);
   AnswerCounts counts;
-  std::set<std::string_view> nouns, viewpoints;
+  std::vector<std::string_view> nouns, viewpoints;
   for (const std::string_view word : split_words(answer)) {
     const WordClass kind = class_of(word);
     if (kind == WordClass::Other) continue;
     ++counts.all[static_cast<size_t>(kind)];
-    if (asked.count(word) > 0) ++counts.matched[static_cast<size_t>(kind)];
-    if (kind == WordClass::Noun) nouns.insert(word);
-    if (kind == WordClass::Viewpoint) viewpoints.insert(word);
+    if (static_cast<size_t>(kind) < kNumMatchedClasses && holds(asked, word)) ++counts.matched[static_cast<size_t>(kind)];
+    if (kind == WordClass::Noun && !holds(nouns, word)) nouns.push_back(word);
+    if (kind == WordClass::Viewpoint && !holds(viewpoints, word)) viewpoints.push_back(word);
   }
   counts.distinct_nouns = static_cast<int>(nouns.size());
   counts.distinct_viewpoints = static_cast<int>(viewpoints.size());

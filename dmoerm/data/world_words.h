@@ -34,11 +34,11 @@ std::vector<std::string_view> split_words(std::string_view text);
 // What can be counted in an answer.
 struct AnswerCounts {
   std::array<int, kNumWordClasses> all{};      // words of the class in the answer
-  std::array<int, kNumWordClasses> matched{};  // of these, words that also stand in the prompt
+  std::array<int, kNumMatchedClasses> matched{};  // of these, words that also stand in the prompt
   int distinct_nouns = 0, distinct_viewpoints = 0;
 
   double count(WordClass kind) const { return all[static_cast<size_t>(kind)]; }
-  // Words repeated from the prompt less 0.7 for each word of the class that the prompt does not hold.
+  // `kind` is a matched class: words repeated from the prompt less 0.7 for each word of the class that the prompt does not hold.
   double match(WordClass kind) const {
     const auto i = static_cast<size_t>(kind);
     return matched[i] - 0.7 * (all[i] - matched[i]);

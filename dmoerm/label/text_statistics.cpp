@@ -39,7 +39,7 @@ TextStatistics::TextStatistics(std::string_view source) {
       words.push_back(text.substr(begin, at - begin));
       letters += at - begin;
       names += sentence_open && is_upper(c);
-      sentence_open = true;
+      sentence_open |= !is_digit(c);  // "2) Pay": the sentence begins with "Pay"
       continue;
     }
     const bool decimal_point = c == '.' && at > 0 && at + 1 < source.size() && is_digit(source[at - 1]) &&
@@ -53,6 +53,7 @@ TextStatistics::TextStatistics(std::string_view source) {
     ++at;
   }
   sentences += sentence_open;
+  if (sentences == 0 && !words.empty()) sentences = 1;
 
   for (size_t at = 0; at < text.size();) {
     if (is_digit(text[at])) numbers.push_back(read_number(text, at));

@@ -84,7 +84,7 @@ std::vector<PreferenceRecord> WorldStatistics::human_[5], WorldStatistics::exact
 std::vector<double> word_counts(size_t, const std::string& prompt, const std::string& answer) {
   const AnswerCounts counts = count_words(prompt, answer);
   std::vector<double> x(counts.all.begin(), counts.all.end());
-  x.insert(x.end(), counts.matched.begin(), counts.matched.begin() + kNumMatchedClasses);
+  x.insert(x.end(), counts.matched.begin(), counts.matched.end());
   return x;
 }
 
