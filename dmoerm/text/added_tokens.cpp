@@ -54,7 +54,8 @@ std::vector<TextPiece> TokenMatcher::split(std::string_view text) const {
       }
     }
     if (match.token->rstrip) {
-      for (size_t at = match.end; at < text.size() && is_white_space(next_character(text, at));) match.end = at;
+      for (size_t at = match.end; at < text.size() && is_white_space(next_character(text, at));)
+        match.end = at;
     }
     if (match.begin > done) pieces.push_back({text.substr(done, match.begin - done)});
     pieces.push_back({text.substr(match.begin, match.end - match.begin), match.token->id});

@@ -1,4 +1,5 @@
-// Tokens that are found in a text as they stand, before anything is split: special tokens and other added ones.
+// Tokens that are found in a text as they stand, before anything is split: special tokens and other added
+// ones.
 #pragma once
 
 #include <array>
@@ -17,8 +18,8 @@ struct AddedToken {
   int32_t id = 0;
   std::string content;
   bool special = false;
-  bool normalized = false;   // looked for in the normalised text
-  bool single_word = false;  // only where no word character touches it
+  bool normalized = false;              // looked for in the normalised text
+  bool single_word = false;             // only where no word character touches it
   bool lstrip = false, rstrip = false;  // takes the white space before, behind it
 };
 
@@ -42,9 +43,9 @@ class TokenMatcher {
   bool find(std::string_view text, size_t from, Match& match) const;
   static bool stands_alone(std::string_view text, const Match& match);
 
-  std::unordered_map<uint64_t, uint32_t> edges_;  // node << 8 | byte -> node
+  std::unordered_map<uint64_t, uint32_t> edges_;    // node << 8 | byte -> node
   std::vector<const AddedToken*> tokens_{nullptr};  // of each node
-  std::array<bool, 256> begins_{};                 // bytes that a token begins with
+  std::array<bool, 256> begins_{};                  // bytes that a token begins with
 };
 
 class AddedTokens {

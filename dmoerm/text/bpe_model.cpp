@@ -10,7 +10,8 @@
 namespace dmoerm::text {
 namespace {
 
-constexpr int64_t kIdGaps = 1 << 16;  // ids without a token that a file may have: no damaged id makes a huge table
+constexpr int64_t kIdGaps =
+    1 << 16;  // ids without a token that a file may have: no damaged id makes a huge table
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
@@ -37,8 +38,9 @@ void refuse_affix(const Json& json, const std::string& key, const std::string& w
 
 BpeModel BpeModel::from_json(const Json& json, const std::string& where) {
   // Files of older versions leave the type out where there are merges.
-  const auto type = json_member(json, "merges", where).is_null() ? json_field<std::string>(json, "type", where)
-                                                                 : json_field_or<std::string>(json, "type", "BPE", where);
+  const auto type = json_member(json, "merges", where).is_null()
+                        ? json_field<std::string>(json, "type", where)
+                        : json_field_or<std::string>(json, "type", "BPE", where);
   if (type != "BPE") fail(where, "\"{}\" is not supported, expected BPE", type);
   refuse_affix(json, "continuing_subword_prefix", where);
   refuse_affix(json, "end_of_word_suffix", where);
@@ -64,7 +66,8 @@ void BpeModel::read_vocabulary(const Json& vocabulary, const std::string& where)
   const auto limit = static_cast<int64_t>(vocabulary.size()) + kIdGaps;
   ids_.reserve(vocabulary.size());
   for (const auto& [token, id] : vocabulary.items()) {
-    if (!id.is_number_integer()) fail(where, "vocab[\"{}\"] is {}, expected a whole number", token, json_kind(id));
+    if (!id.is_number_integer())
+      fail(where, "vocab[\"{}\"] is {}, expected a whole number", token, json_kind(id));
     if (id.get<int64_t>() < 0 || id.get<int64_t>() >= limit)
       fail(where, "vocab[\"{}\"] is {}, expected 0 to {}", token, id.get<int64_t>(), limit - 1);
     ids_.emplace(token, id.get<int32_t>());
@@ -81,7 +84,8 @@ void BpeModel::read_merges(const Json& merges, const std::string& where) {
       return *id;
     };
     const int32_t left_id = id_of(left), right_id = id_of(right);
-    merges_.insert_or_assign(pair_key(left_id, right_id), Merge{static_cast<int32_t>(rank), id_of(left + right)});
+    merges_.insert_or_assign(pair_key(left_id, right_id),
+                             Merge{static_cast<int32_t>(rank), id_of(left + right)});
   }
 }
 
@@ -110,7 +114,8 @@ std::vector<int32_t> BpeModel::characters(std::string_view word) const {
       continue;
     }
     const auto byte_id = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)]; };
-    if (!byte_ids_.empty() && std::all_of(character.begin(), character.end(), [&](char c) { return byte_id(c) >= 0; })) {
+    if (!byte_ids_.empty() &&
+        std::all_of(character.begin(), character.end(), [&](char c) { return byte_id(c) >= 0; })) {
       for (const char c : character) ids.push_back(byte_id(c));
       after_unknown = false;
     } else if (unknown_) {
@@ -121,16 +126,19 @@ std::vector<int32_t> BpeModel::characters(std::string_view word) const {
   return ids;
 }
 
-// Always merges the pair of lowest rank, the leftmost of equals. The symbols form a linked list over the array.
+// Always merges the pair of lowest rank, the leftmost of equals. The symbols form a linked list over the
+// array.
 void BpeModel::merge(std::vector<int32_t>& ids) const {
   const int32_t size = static_cast<int32_t>(ids.size());
   constexpr int32_t kGone = -1;
   std::vector<int32_t> next(size), previous(size);
-  using Candidate = std::tuple<int32_t, int32_t, int32_t>;  // rank, place of the left symbol, id of the merged token
+  using Candidate =
+      std::tuple<int32_t, int32_t, int32_t>;  // rank, place of the left symbol, id of the merged token
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
   const auto consider = [&](int32_t left) {
     if (left < 0 || next[left] >= size) return;
-    if (const Merge* merge = find_merge(ids[left], ids[next[left]])) heap.emplace(merge->rank, left, merge->id);
+    if (const Merge* merge = find_merge(ids[left], ids[next[left]]))
+      heap.emplace(merge->rank, left, merge->id);
   };
   for (int32_t i = 0; i < size; ++i) {
     next[i] = i + 1;

@@ -20,15 +20,17 @@ struct StringHash {
 
 class BpeModel {
  public:
-  // The "model" of a tokenizer.json. Error, naming `where`, for another type than BPE, for options that are not
-  // supported, and for merges of tokens that the vocabulary lacks.
+  // The "model" of a tokenizer.json. Error, naming `where`, for another type than BPE, for options that are
+  // not supported, and for merges of tokens that the vocabulary lacks.
   static BpeModel from_json(const Json& json, const std::string& where);
 
   // Appends the word's ids. Merges wait in a heap: n characters cost n log n.
   void encode(std::string_view word, std::vector<int32_t>& ids) const;
 
   std::optional<int32_t> token_id(std::string_view token) const;
-  const std::unordered_map<std::string, int32_t, StringHash, std::equal_to<>>& vocabulary() const { return ids_; }
+  const std::unordered_map<std::string, int32_t, StringHash, std::equal_to<>>& vocabulary() const {
+    return ids_;
+  }
 
  private:
   struct Merge {

@@ -13,7 +13,9 @@ namespace {
 
 using Pair = std::pair<int32_t, int32_t>;
 
-uint64_t key_of(Pair pair) { return uint64_t{static_cast<uint32_t>(pair.first)} << 32 | static_cast<uint32_t>(pair.second); }
+uint64_t key_of(Pair pair) {
+  return uint64_t{static_cast<uint32_t>(pair.first)} << 32 | static_cast<uint32_t>(pair.second);
+}
 
 struct Word {
   std::vector<int32_t> symbols;
@@ -62,7 +64,8 @@ class Trainer {
       }
       const size_t before = tokens_.size();
       const int32_t merged = token_of(tokens_[best.pair.first] + tokens_[best.pair.second]);
-      // A pair can come again when one of its tokens can be reached by two ways; its merge stands in the list already.
+      // A pair can come again when one of its tokens can be reached by two ways; its merge stands in the list
+      // already.
       if (learned_.insert(state->first).second)
         merges.emplace_back(tokens_[best.pair.first], tokens_[best.pair.second]);
       merge(best.pair, merged);
@@ -76,7 +79,8 @@ class Trainer {
   void number_bytes() {
     std::vector<int> bytes(256);
     for (int byte = 0; byte < 256; ++byte) bytes[byte] = byte;
-    std::sort(bytes.begin(), bytes.end(), [](int a, int b) { return byte_alphabet()[a] < byte_alphabet()[b]; });
+    std::sort(bytes.begin(), bytes.end(),
+              [](int a, int b) { return byte_alphabet()[a] < byte_alphabet()[b]; });
     for (int i = 0; i < 256; ++i) {
       byte_ids_[bytes[i]] = i;
       token_of(std::string(1, static_cast<char>(bytes[i])));
@@ -95,7 +99,8 @@ class Trainer {
     word.count = count;
     for (const char c : text) word.symbols.push_back(byte_ids_[static_cast<unsigned char>(c)]);
     const auto index = static_cast<int32_t>(words_.size());
-    for (size_t i = 0; i + 1 < word.symbols.size(); ++i) change({word.symbols[i], word.symbols[i + 1]}, count, index);
+    for (size_t i = 0; i + 1 < word.symbols.size(); ++i)
+      change({word.symbols[i], word.symbols[i + 1]}, count, index);
     words_.push_back(std::move(word));
   }
 
@@ -106,7 +111,8 @@ class Trainer {
   }
 
   void push(uint64_t key, int64_t count) {
-    if (count >= min_frequency_) heap_.push({count, {static_cast<int32_t>(key >> 32), static_cast<int32_t>(key)}});
+    if (count >= min_frequency_)
+      heap_.push({count, {static_cast<int32_t>(key >> 32), static_cast<int32_t>(key)}});
   }
 
   void merge(Pair pair, int32_t merged) {

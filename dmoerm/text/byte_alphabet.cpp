@@ -33,7 +33,9 @@ const Tables& tables() {
 
 }  // namespace
 
-const std::array<std::string, 256>& byte_alphabet() { return tables().characters; }
+const std::array<std::string, 256>& byte_alphabet() {
+  return tables().characters;
+}
 
 std::string to_byte_alphabet(std::string_view bytes) {
   std::string text;

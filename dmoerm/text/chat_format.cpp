@@ -13,11 +13,14 @@ const std::vector<const ChatFormatSpec*>& formats() {
   return all;
 }
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 }  // namespace
 
-std::optional<Messages> parse_turns(std::string_view text, std::string_view end_mark, std::string_view after_end,
+std::optional<Messages> parse_turns(std::string_view text, std::string_view end_mark,
+                                    std::string_view after_end,
                                     std::optional<std::string> (*read_role)(std::string_view& text)) {
   Messages messages;
   while (!text.empty()) {
@@ -47,11 +50,12 @@ std::vector<std::string> ChatFormat::names() {
 }
 
 std::optional<ChatFormat> ChatFormat::detect(std::string_view given_template) {
-  const std::string chat_template = replace_all(given_template, "\\n", "\n");  // Jinja reads both as a line end
+  const std::string chat_template =
+      replace_all(given_template, "\\n", "\n");  // Jinja reads both as a line end
   for (const ChatFormatSpec* format : formats())
     if (format->chat_template == chat_template) return ChatFormat(*format);
-  // Templates of the same families that say the same in other words. Those that add a system turn which no named
-  // format writes (dates, other default prompts, Llama 2's <<SYS>>) are none of them.
+  // Templates of the same families that say the same in other words. Those that add a system turn which no
+  // named format writes (dates, other default prompts, Llama 2's <<SYS>>) are none of them.
   if (contains(chat_template, "<|im_start|>")) {
     if (contains(chat_template, "system\nYou are a helpful assistant.<|im_end|>")) return named("qwen2");
     if (!contains(chat_template, "You are")) return named("chatml");
@@ -63,7 +67,9 @@ std::optional<ChatFormat> ChatFormat::detect(std::string_view given_template) {
   return std::nullopt;
 }
 
-const std::string& ChatFormat::name() const { return spec_->name; }
+const std::string& ChatFormat::name() const {
+  return spec_->name;
+}
 
 std::string ChatFormat::render(std::span<const Message> messages, bool add_generation_prompt) const {
   return spec_->render(messages, add_generation_prompt);
@@ -75,11 +81,23 @@ std::optional<std::vector<Message>> ChatFormat::parse(std::string_view rendered)
   return messages;
 }
 
-std::string ChatFormat::turn_end() const { return spec_->turn_end; }
-std::vector<std::string> ChatFormat::special_tokens() const { return spec_->special_tokens; }
-const std::string& ChatFormat::bos_token() const { return spec_->bos; }
-const std::string& ChatFormat::eos_token() const { return spec_->eos; }
-const std::string& ChatFormat::pad_token() const { return spec_->pad; }
-const std::string& ChatFormat::chat_template() const { return spec_->chat_template; }
+std::string ChatFormat::turn_end() const {
+  return spec_->turn_end;
+}
+std::vector<std::string> ChatFormat::special_tokens() const {
+  return spec_->special_tokens;
+}
+const std::string& ChatFormat::bos_token() const {
+  return spec_->bos;
+}
+const std::string& ChatFormat::eos_token() const {
+  return spec_->eos;
+}
+const std::string& ChatFormat::pad_token() const {
+  return spec_->pad;
+}
+const std::string& ChatFormat::chat_template() const {
+  return spec_->chat_template;
+}
 
 }  // namespace dmoerm::text

@@ -19,7 +19,8 @@ struct ChatFormatSpec;  // chat_format_spec.h
 class ChatFormat {
  public:
   // "qwen2", "chatml", "llama3", "mistral", "plain"; Error that lists the names for any other.
-  // `plain` is for bases without a format of their own: "User:\nHi<|endoftext|>\nAssistant:\nHello<|endoftext|>\n".
+  // `plain` is for bases without a format of their own:
+  // "User:\nHi<|endoftext|>\nAssistant:\nHello<|endoftext|>\n".
   static ChatFormat named(const std::string& name);
   static std::vector<std::string> names();
   // The named format that a checkpoint's tokenizer_config.json most likely uses (from its template), if any.

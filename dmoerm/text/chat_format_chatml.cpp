@@ -1,4 +1,5 @@
-// ChatML, and Qwen2's form of it: a default system turn, and the assistant's header right behind every user turn.
+// ChatML, and Qwen2's form of it: a default system turn, and the assistant's header right behind every user
+// turn.
 #include "dmoerm/core/error.h"
 #include "dmoerm/text/chat_format_spec.h"
 
@@ -29,7 +30,8 @@ std::string render_qwen2(std::span<const Message> messages, bool) {
     } else if (message.role == "assistant") {
       text += message.content + "<|im_end|>\n";
     } else {
-      fail("chat format", "qwen2 has no place for a \"{}\" message here, expected user or assistant", message.role);
+      fail("chat format", "qwen2 has no place for a \"{}\" message here, expected user or assistant",
+           message.role);
     }
   }
   return text;
@@ -67,7 +69,8 @@ std::optional<Messages> parse_qwen2(std::string_view text) {
     if (text.empty() && messages.back().role == "assistant") messages.pop_back();
     break;
   }
-  if (!messages.empty() && messages[0] == Message{"system", std::string(kDefaultSystem)}) messages.erase(messages.begin());
+  if (!messages.empty() && messages[0] == Message{"system", std::string(kDefaultSystem)})
+    messages.erase(messages.begin());
   return messages;
 }
 
@@ -82,7 +85,8 @@ const ChatFormatSpec& chatml_format() {
       .turn_end = "<|im_end|>\n",
       .chat_template =
           "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
-          "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+          "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% "
+          "endif %}",
       .special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"},
       .render = render_chatml,
       .parse = parse_chatml};
@@ -96,7 +100,8 @@ const ChatFormatSpec& qwen2_format() {
     qwen2.chat_template =
         "{% set system_message = 'You are a helpful assistant.' %}{% if messages[0]['role'] == 'system' %}"
         "{% set system_message = messages[0]['content'] %}{% endif %}{% if system_message is defined %}"
-        "{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% endif %}{% for message in messages %}"
+        "{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% endif %}{% for message in messages "
+        "%}"
         "{% set content = message['content'] %}{% if message['role'] == 'user' %}"
         "{{ '<|im_start|>user\n' + content + '<|im_end|>\n<|im_start|>assistant\n' }}"
         "{% elif message['role'] == 'assistant' %}{{ content + '<|im_end|>' + '\n' }}{% endif %}{% endfor %}";

@@ -8,10 +8,13 @@ namespace {
 constexpr std::string_view kBos = "<|begin_of_text|>";
 
 // As Jinja's trim (Python's str.strip): Unicode white space and the separators U+001C to U+001F.
-bool is_trimmed(char32_t c) { return is_white_space(c) || (c >= 0x1c && c <= 0x1f); }
+bool is_trimmed(char32_t c) {
+  return is_white_space(c) || (c >= 0x1c && c <= 0x1f);
+}
 
 std::string_view trimmed(std::string_view text) {
-  for (size_t at = 0; at < text.size() && is_trimmed(next_character(text, at)); at = 0) text.remove_prefix(at);
+  for (size_t at = 0; at < text.size() && is_trimmed(next_character(text, at)); at = 0)
+    text.remove_prefix(at);
   while (!text.empty()) {
     const size_t last = previous_character(text, text.size());
     size_t at = last;
@@ -21,7 +24,9 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::string header(const std::string& role) { return "<|start_header_id|>" + role + "<|end_header_id|>\n\n"; }
+std::string header(const std::string& role) {
+  return "<|start_header_id|>" + role + "<|end_header_id|>\n\n";
+}
 
 std::string render_llama3(std::span<const Message> messages, bool add_generation_prompt) {
   std::string text(messages.empty() ? "" : kBos);
@@ -53,8 +58,10 @@ const ChatFormatSpec& llama3_format() {
       .chat_template =
           "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
           "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + "
-          "'<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}"
-          "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
+          "'<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ "
+          "content }}"
+          "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' "
+          "}}"
           "{% endif %}",
       .special_tokens = {"<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
                          "<|eot_id|>", "<|finetune_right_pad_id|>"},

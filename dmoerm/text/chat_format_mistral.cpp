@@ -10,7 +10,8 @@ std::string render_mistral(std::span<const Message> messages, bool) {
   for (size_t i = 0; i < messages.size(); ++i) {
     const std::string expected = i % 2 == 0 ? "user" : "assistant";
     if (messages[i].role != expected)
-      fail("chat format", "mistral: message {} is of role \"{}\", expected \"{}\": turns must alternate user, assistant",
+      fail("chat format",
+           "mistral: message {} is of role \"{}\", expected \"{}\": turns must alternate user, assistant",
            i + 1, messages[i].role, expected);
     text += i % 2 == 0 ? "[INST] " + messages[i].content + " [/INST]" : messages[i].content + "</s>";
   }
@@ -46,8 +47,10 @@ const ChatFormatSpec& mistral_format() {
       .pad = "<pad>",
       .turn_end = "</s>",
       .chat_template =
-          "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-          "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+          "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 "
+          "== 0) %}"
+          "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% "
+          "endif %}"
           "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
           "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token}}{% else %}"
           "{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}",

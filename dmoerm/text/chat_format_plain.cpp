@@ -42,7 +42,9 @@ std::optional<std::string> read_role(std::string_view& text) {
   return role;
 }
 
-std::optional<Messages> parse_plain(std::string_view text) { return parse_turns(text, kEnd, "\n", read_role); }
+std::optional<Messages> parse_plain(std::string_view text) {
+  return parse_turns(text, kEnd, "\n", read_role);
+}
 
 }  // namespace
 

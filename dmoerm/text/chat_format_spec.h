@@ -1,4 +1,5 @@
-// What one chat format is made of. A new format is one such value, in a file of its own, listed in chat_format.cpp.
+// What one chat format is made of. A new format is one such value, in a file of its own, listed in
+// chat_format.cpp.
 #pragma once
 
 #include "dmoerm/text/chat_format.h"
@@ -37,7 +38,8 @@ inline std::optional<std::string> consume_until(std::string_view& text, std::str
 }
 
 // How the formats with a header before and a mark behind every turn are read: `read_role` takes the header.
-std::optional<Messages> parse_turns(std::string_view text, std::string_view end_mark, std::string_view after_end,
+std::optional<Messages> parse_turns(std::string_view text, std::string_view end_mark,
+                                    std::string_view after_end,
                                     std::optional<std::string> (*read_role)(std::string_view& text));
 
 }  // namespace dmoerm::text

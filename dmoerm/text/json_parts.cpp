@@ -27,10 +27,26 @@ const Json& json_list(const Json& json, const std::string& key, const std::strin
   return list;
 }
 
+std::vector<const Json*> flat_steps(const Json& json, const std::string& list_key, const std::string& where) {
+  std::vector<const Json*> steps, stack;
+  if (!json.is_null()) stack.push_back(&json);
+  while (!stack.empty()) {
+    const Json& step = *stack.back();
+    stack.pop_back();
+    if (json_field<std::string>(step, "type", where) != "Sequence") {
+      steps.push_back(&step);
+      continue;
+    }
+    const Json& list = json_list(step, list_key, where);
+    for (auto item = list.rbegin(); item != list.rend(); ++item) stack.push_back(&*item);
+  }
+  return steps;
+}
+
 std::string replaced_string(const Json& json, const std::string& where) {
   const Json& pattern = json_member(json, "pattern", where);
   if (!pattern.is_object() || !pattern.contains("String"))
-    fail(where, "Replace with the pattern {} is not supported, expected {{\"String\": …}}", dump_json(pattern));
+    fail(where, "Replace of a pattern that is not {{\"String\": …}} is not supported");
   auto text = json_field<std::string>(pattern, "String", where);
   if (text.empty()) fail(where, "Replace has an empty pattern");
   return text;

@@ -20,9 +20,9 @@ bool is_trivially_composed(const std::string& text) {
 std::string unicode_form(const std::string& text, int options) {
   if (options == kNfc && is_trivially_composed(text)) return text;
   utf8proc_uint8_t* result = nullptr;
-  const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-                   &result, static_cast<utf8proc_option_t>(options));
+  const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                             static_cast<utf8proc_ssize_t>(text.size()), &result,
+                                             static_cast<utf8proc_option_t>(options));
   if (size < 0) fail("tokenizer", "Unicode normalisation failed: {}", utf8proc_errmsg(size));
   std::string normalized(reinterpret_cast<char*>(result), static_cast<size_t>(size));
   std::free(result);
@@ -31,7 +31,9 @@ std::string unicode_form(const std::string& text, int options) {
 
 }  // namespace
 
-std::string normalize_nfc(const std::string& text) { return unicode_form(text, kNfc); }
+std::string normalize_nfc(const std::string& text) {
+  return unicode_form(text, kNfc);
+}
 
 void Normalizer::add(const Json& json, const std::string& where) {
   const auto type = json_field<std::string>(json, "type", where);
@@ -46,9 +48,8 @@ void Normalizer::add(const Json& json, const std::string& where) {
   } else if (type == "Prepend") {
     steps_.push_back({Kind::Prepend, 0, "", json_field<std::string>(json, "prepend", where)});
   } else if (type == "Replace") {
-    steps_.push_back({Kind::Replace, 0, replaced_string(json, where), json_field<std::string>(json, "content", where)});
-  } else if (type == "Sequence") {
-    for (const Json& step : json_list(json, "normalizers", where)) add(step, where);
+    steps_.push_back(
+        {Kind::Replace, 0, replaced_string(json, where), json_field<std::string>(json, "content", where)});
   } else {
     fail(where, "\"{}\" is not supported, expected NFC, NFD, NFKC, NFKD, Prepend, Replace or Sequence", type);
   }
@@ -56,7 +57,7 @@ void Normalizer::add(const Json& json, const std::string& where) {
 
 Normalizer Normalizer::from_json(const Json& json, const std::string& where) {
   Normalizer normalizer;
-  if (!json.is_null()) normalizer.add(json, where);
+  for (const Json* step : flat_steps(json, "normalizers", where)) normalizer.add(*step, where);
   return normalizer;
 }
 
@@ -64,9 +65,15 @@ std::string Normalizer::normalize(std::string text) const {
   for (const Step& step : steps_) {
     if (text.empty()) break;
     switch (step.kind) {
-      case Kind::Unicode: text = unicode_form(text, step.unicode_form); break;
-      case Kind::Prepend: text.insert(0, step.content); break;
-      case Kind::Replace: text = replace_all(text, step.pattern, step.content); break;
+      case Kind::Unicode:
+        text = unicode_form(text, step.unicode_form);
+        break;
+      case Kind::Prepend:
+        text.insert(0, step.content);
+        break;
+      case Kind::Replace:
+        text = replace_all(text, step.pattern, step.content);
+        break;
     }
   }
   return text;

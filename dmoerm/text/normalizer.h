@@ -11,8 +11,8 @@ namespace dmoerm::text {
 
 class Normalizer {
  public:
-  // The "normalizer" of a tokenizer.json: null, NFC, NFD, NFKC, NFKD, Prepend, Replace (of a string), Sequence.
-  // Error, naming `where`, for any other.
+  // The "normalizer" of a tokenizer.json: null, NFC, NFD, NFKC, NFKD, Prepend, Replace (of a string),
+  // Sequence. Error, naming `where`, for any other.
   static Normalizer from_json(const Json& json, const std::string& where);
 
   std::string normalize(std::string text) const;  // `text` must be valid UTF-8

@@ -5,12 +5,14 @@
 namespace dmoerm::text {
 namespace {
 
-void append_ids(const Json& processor, const std::string& token, const std::string& where, std::vector<int32_t>& ids) {
+void append_ids(const Json& processor, const std::string& token, const std::string& where,
+                std::vector<int32_t>& ids) {
   const Json& tokens = json_member(processor, "special_tokens", where);
   if (!tokens.is_object() || !tokens.contains(token))
     fail(where, "the template names \"{}\", which \"special_tokens\" does not define", token);
   for (const Json& id : json_list(tokens[token], "ids", where)) {
-    if (!id.is_number_integer()) fail(where, "an id of \"{}\" is {}, expected a whole number", token, json_kind(id));
+    if (!id.is_number_integer())
+      fail(where, "an id of \"{}\" is {}, expected a whole number", token, json_kind(id));
     ids.push_back(id.get<int32_t>());
   }
 }
@@ -19,10 +21,6 @@ void append_ids(const Json& processor, const std::string& token, const std::stri
 
 void PostProcessor::add(const Json& json, const std::string& where) {
   const auto type = json_field<std::string>(json, "type", where);
-  if (type == "Sequence") {
-    for (const Json& step : json_list(json, "processors", where)) add(step, where);
-    return;
-  }
   if (type == "ByteLevel") return;
   if (type != "TemplateProcessing")
     fail(where, "\"{}\" is not supported, expected TemplateProcessing, ByteLevel or Sequence", type);
@@ -32,7 +30,8 @@ void PostProcessor::add(const Json& json, const std::string& where) {
       if (target == &suffix_) fail(where, "the template holds the sequence twice, expected once");
       target = &suffix_;
     } else {
-      append_ids(json, json_field<std::string>(json_member(item, "SpecialToken", where), "id", where), where, *target);
+      append_ids(json, json_field<std::string>(json_member(item, "SpecialToken", where), "id", where), where,
+                 *target);
     }
   }
   if (target == &prefix_) fail(where, "the template does not hold the sequence");
@@ -40,7 +39,7 @@ void PostProcessor::add(const Json& json, const std::string& where) {
 
 PostProcessor PostProcessor::from_json(const Json& json, const std::string& where) {
   PostProcessor processor;
-  if (!json.is_null()) processor.add(json, where);
+  for (const Json* step : flat_steps(json, "processors", where)) processor.add(*step, where);
   return processor;
 }
 

@@ -35,7 +35,9 @@ void Split::split(std::string_view word, std::vector<std::string_view>& out) con
     if (!match.found) break;
     if (match.begin == match.end) {  // an empty match splits nothing
       from = match.end;
-      if (from < word.size()) do ++from; while (from < word.size() && (word[from] & 0xc0) == 0x80);
+      if (from < word.size()) do
+          ++from;
+        while (from < word.size() && (word[from] & 0xc0) == 0x80);
       continue;
     }
     if (match.begin > done) parts.push_back({done, match.begin, invert_});
@@ -47,9 +49,10 @@ void Split::split(std::string_view word, std::vector<std::string_view>& out) con
   bool previous_match = false, open = false;  // open: the last word takes the next part
   for (const Part& part : parts) {
     const bool remove = behavior_ == SplitBehavior::Removed && part.match;
-    const bool join = (behavior_ == SplitBehavior::MergedWithPrevious && part.match && open && !previous_match) ||
-                      (behavior_ == SplitBehavior::MergedWithNext && !part.match && open && previous_match) ||
-                      (behavior_ == SplitBehavior::Contiguous && open && part.match == previous_match);
+    const bool join =
+        (behavior_ == SplitBehavior::MergedWithPrevious && part.match && open && !previous_match) ||
+        (behavior_ == SplitBehavior::MergedWithNext && !part.match && open && previous_match) ||
+        (behavior_ == SplitBehavior::Contiguous && open && part.match == previous_match);
     if (join) {
       out.back() = {out.back().data(), out.back().size() + part.end - part.begin};
     } else if (!remove) {
@@ -67,8 +70,9 @@ void Split::apply(Words& words, bool) const {
 }
 
 Split gpt2_split() {
-  return Split(Regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", "ByteLevel"),
-               SplitBehavior::Isolated);
+  return Split(
+      Regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", "ByteLevel"),
+      SplitBehavior::Isolated);
 }
 
 void PrefixSpace::apply(Words& words, bool) const {
@@ -103,7 +107,8 @@ void Metaspace::apply(Words& words, bool first) const {
     const std::string_view owned = words.owned.emplace_back(std::move(text));
     first = false;
     size_t begin = 0;
-    for (size_t at; split_ && (at = owned.find(replacement_, begin + 1)) != std::string_view::npos; begin = at)
+    for (size_t at; split_ && (at = owned.find(replacement_, begin + 1)) != std::string_view::npos;
+         begin = at)
       result.push_back(owned.substr(begin, at - begin));
     result.push_back(owned.substr(begin));
   }

@@ -80,10 +80,12 @@ RegexMatch Regex::find(std::string_view text, size_t from) const {
   if (code_->jit)
     status = pcre2_jit_match(code_->code, subject, text.size(), from, kMatchOptions, match.data, nullptr);
   if (status == PCRE2_ERROR_JIT_STACKLIMIT)  // the interpreter keeps its stack on the heap
-    status = pcre2_match(code_->code, subject, text.size(), from, kMatchOptions | PCRE2_NO_JIT, match.data, nullptr);
+    status = pcre2_match(code_->code, subject, text.size(), from, kMatchOptions | PCRE2_NO_JIT, match.data,
+                         nullptr);
   if (status == PCRE2_ERROR_NOMATCH) return {};
-  if (status < 0) fail("tokenizer", "the regular expression failed on a text of {} bytes (PCRE2 error {})",
-                       text.size(), status);
+  if (status < 0)
+    fail("tokenizer", "the regular expression failed on a text of {} bytes (PCRE2 error {})", text.size(),
+         status);
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match.data);
   return {bounds[0], bounds[1], true};
 }

@@ -1,6 +1,5 @@
 #include "dmoerm/text/text_reader.h"
 
-#include <algorithm>
 #include <set>
 
 namespace dmoerm::text {
@@ -8,12 +7,32 @@ namespace {
 
 constexpr size_t kPartBytes = 1 << 16;
 
-bool is_jsonl(const fs::path& path) { return path.filename().string().find(".jsonl") != std::string::npos; }
+bool is_jsonl(const fs::path& path) {
+  return path.filename().string().find(".jsonl") != std::string::npos;
+}
 
 bool is_text_key(const std::string& key) {
-  static const std::set<std::string> keys = {"text",     "prompt",     "response",    "responses", "chosen", "rejected",
-                                             "messages", "completion", "completions", "content",   "src",    "tgt"};
+  static const std::set<std::string> keys = {"text",        "prompt",   "response", "responses",
+                                             "chosen",      "rejected", "messages", "completion",
+                                             "completions", "content",  "src",      "tgt"};
   return keys.count(key) > 0;
+}
+
+// The record's strings under text keys, the last first. Without recursion: a line may nest as deep as it
+// likes.
+std::vector<std::string> texts_of(const Json& record) {
+  std::vector<std::string> texts;
+  std::vector<std::pair<const Json*, bool>> stack = {{&record, false}};  // value, stands under a text key
+  while (!stack.empty()) {
+    const auto [json, wanted] = stack.back();
+    stack.pop_back();
+    if (json->is_string() && wanted) texts.push_back(json->get<std::string>());
+    if (json->is_array())
+      for (const Json& item : *json) stack.emplace_back(&item, wanted);
+    if (json->is_object())
+      for (const auto& [key, value] : json->items()) stack.emplace_back(&value, is_text_key(key));
+  }
+  return texts;
 }
 
 }  // namespace
@@ -28,14 +47,6 @@ bool TextReader::next_part(std::string& text) {
   return !text.empty();
 }
 
-void TextReader::collect(const Json& json, bool wanted) {
-  if (json.is_string() && wanted) pending_.push_back(json.get<std::string>());
-  if (json.is_array())
-    for (const Json& item : json) collect(item, wanted);
-  if (json.is_object())
-    for (const auto& [key, value] : json.items()) collect(value, is_text_key(key));
-}
-
 bool TextReader::next(std::string& text) {
   for (; file_ < files_.size(); ++file_, lines_.reset()) {
     if (lines_ == nullptr) lines_ = std::make_unique<LineReader>(files_[file_]);
@@ -45,8 +56,8 @@ bool TextReader::next(std::string& text) {
     }
     for (std::string line; pending_.empty() && lines_->next(line);) {
       if (line.empty()) continue;
-      collect(parse_json(line, fmt::format("{}:{}", files_[file_].string(), lines_->line_number())), false);
-      std::reverse(pending_.begin(), pending_.end());
+      pending_ =
+          texts_of(parse_json(line, fmt::format("{}:{}", files_[file_].string(), lines_->line_number())));
     }
     if (pending_.empty()) continue;
     text = std::move(pending_.back());

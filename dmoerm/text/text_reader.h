@@ -11,25 +11,24 @@
 
 namespace dmoerm::text {
 
-// A file whose name holds ".jsonl" has one record a line; its texts are the strings under the keys text, prompt,
-// response(s), chosen, rejected, completion(s), content, src and tgt, messages included. Any other file is text:
-// it comes in parts of about 64 kB that end at the end of a line.
+// A file whose name holds ".jsonl" has one record a line; its texts are the strings under the keys text,
+// prompt, response(s), chosen, rejected, completion(s), content, src and tgt, messages included. Any other
+// file is text: it comes in parts of about 64 kB that end at the end of a line.
 class TextReader {
  public:
   explicit TextReader(std::vector<fs::path> files);  // Error when there is none
 
-  // False at the end. Error, naming file and line, for a file that cannot be read and for a line that is no JSON.
+  // False at the end. Error, naming file and line, for a file that cannot be read and for a line that is no
+  // JSON.
   bool next(std::string& text);
 
  private:
   bool next_part(std::string& text);
-  // Recurses into lists and objects; strings count where the key above them is a text key.
-  void collect(const Json& json, bool wanted);
 
   std::vector<fs::path> files_;
   size_t file_ = 0;
   std::unique_ptr<LineReader> lines_;
-  std::vector<std::string> pending_;  // texts of the record read last, in reverse
+  std::vector<std::string> pending_;  // texts of the record read last, the next one at the end
 };
 
 }  // namespace dmoerm::text

@@ -63,16 +63,15 @@ void strip(std::string& token, const std::string& content, int64_t start, int64_
 
 void TokenDecoder::add(const Json& json, const std::string& where) {
   const auto type = json_field<std::string>(json, "type", where);
-  if (type == "Sequence") {
-    for (const Json& step : json_list(json, "decoders", where)) add(step, where);
-  } else if (type == "ByteLevel") {
+  if (type == "ByteLevel") {
     steps_.push_back({Kind::ByteLevel, "", ""});
   } else if (type == "ByteFallback") {
     steps_.push_back({Kind::ByteFallback, "", ""});
   } else if (type == "Fuse") {
     steps_.push_back({Kind::Fuse, "", ""});
   } else if (type == "Replace") {
-    steps_.push_back({Kind::Replace, replaced_string(json, where), json_field<std::string>(json, "content", where)});
+    steps_.push_back(
+        {Kind::Replace, replaced_string(json, where), json_field<std::string>(json, "content", where)});
   } else if (type == "Strip") {
     const auto content = json_field<std::string>(json, "content", where);
     if (content.empty()) fail(where, "Strip has an empty \"content\"");
@@ -86,22 +85,30 @@ void TokenDecoder::add(const Json& json, const std::string& where) {
         json_field_or<std::string>(json, "prepend_scheme", add_prefix_space ? "always" : "never", where);
     steps_.push_back({Kind::Metaspace, replacement, "", scheme == "never" ? 0 : 1});
   } else {
-    fail(where, "\"{}\" is not supported, expected ByteLevel, ByteFallback, Replace, Fuse, Strip, Metaspace or Sequence",
+    fail(where,
+         "\"{}\" is not supported, expected ByteLevel, ByteFallback, Replace, Fuse, Strip, Metaspace or "
+         "Sequence",
          type);
   }
 }
 
 TokenDecoder TokenDecoder::from_json(const Json& json, const std::string& where) {
   TokenDecoder decoder;
-  if (!json.is_null()) decoder.add(json, where);
+  for (const Json* step : flat_steps(json, "decoders", where)) decoder.add(*step, where);
   return decoder;
 }
 
 void TokenDecoder::apply(const Step& step, std::vector<std::string>& tokens) {
   switch (step.kind) {
-    case Kind::ByteLevel: tokens = {join_byte_level(tokens)}; break;
-    case Kind::ByteFallback: tokens = join_fallback_bytes(tokens); break;
-    case Kind::Fuse: tokens = {joined(tokens)}; break;
+    case Kind::ByteLevel:
+      tokens = {join_byte_level(tokens)};
+      break;
+    case Kind::ByteFallback:
+      tokens = join_fallback_bytes(tokens);
+      break;
+    case Kind::Fuse:
+      tokens = {joined(tokens)};
+      break;
     case Kind::Replace:
       for (std::string& token : tokens) token = replace_all(token, step.pattern, step.content);
       break;

@@ -35,23 +35,25 @@ struct Tokenizer::Impl {
   TokenDecoder decoder;
   AddedTokens added;
   std::unordered_map<std::string_view, const AddedToken*> added_by_content;
-  std::vector<std::string> tokens;       // by id; empty where an id has no token
-  std::vector<bool> special;             // by id
+  std::vector<std::string> tokens;  // by id; empty where an id has no token
+  std::vector<bool> special;        // by id
   std::optional<int32_t> bos, eos, pad;
-  std::string prefix_text;               // what the post-processor puts in front
+  std::string prefix_text;  // what the post-processor puts in front
   mutable WordCache cache;
 };
 
 Tokenizer::Impl::Impl(TokenizerFiles tokenizer_files, const Json& json)
     : files(std::move(tokenizer_files)),
       chat_template(files.chat_template()),
-      normalizer(Normalizer::from_json(json_member(json, "normalizer", files.source), files.source + ": normalizer")),
-      pre_tokenizer(
-          PreTokenizer::from_json(json_member(json, "pre_tokenizer", files.source), files.source + ": pre_tokenizer")),
+      normalizer(Normalizer::from_json(json_member(json, "normalizer", files.source),
+                                       files.source + ": normalizer")),
+      pre_tokenizer(PreTokenizer::from_json(json_member(json, "pre_tokenizer", files.source),
+                                            files.source + ": pre_tokenizer")),
       model(BpeModel::from_json(json_member(json, "model", files.source), files.source + ": model")),
       post_processor(PostProcessor::from_json(json_member(json, "post_processor", files.source),
                                               files.source + ": post_processor")),
-      decoder(TokenDecoder::from_json(json_member(json, "decoder", files.source), files.source + ": decoder")),
+      decoder(
+          TokenDecoder::from_json(json_member(json, "decoder", files.source), files.source + ": decoder")),
       added(json_member(json, "added_tokens", files.source), normalizer, files.source + ": added_tokens") {
   number_tokens();
   const auto role = [&](const std::string& name) -> std::optional<int32_t> {
@@ -71,7 +73,8 @@ void Tokenizer::Impl::number_tokens() {
   const int64_t limit = largest + 1 + static_cast<int64_t>(added.tokens().size()) + (1 << 16);
   for (const AddedToken& token : added.tokens()) {
     if (token.id < 0 || token.id >= limit)
-      fail(files.source + ": added_tokens", "\"{}\" has the id {}, expected 0 to {}", token.content, token.id, limit - 1);
+      fail(files.source + ": added_tokens", "\"{}\" has the id {}, expected 0 to {}", token.content, token.id,
+           limit - 1);
     largest = std::max<int64_t>(largest, token.id);
   }
   tokens.resize(largest + 1);
@@ -80,15 +83,16 @@ void Tokenizer::Impl::number_tokens() {
   for (const AddedToken& token : added.tokens()) {
     const auto known = model.token_id(token.content);
     if (known && *known != token.id)
-      fail(files.source + ": added_tokens", "\"{}\" has the id {}, but {} in the vocabulary", token.content, token.id,
-           *known);
+      fail(files.source + ": added_tokens", "\"{}\" has the id {}, but {} in the vocabulary", token.content,
+           token.id, *known);
     tokens[token.id] = token.content;
     special[token.id] = token.special;
     added_by_content.emplace(token.content, &token);
   }
   for (const auto* ids : {&post_processor.prefix(), &post_processor.suffix()})
     for (const int32_t id : *ids)
-      if (id < 0 || id > largest) fail(files.source + ": post_processor", "id {} is not in the vocabulary", id);
+      if (id < 0 || id > largest)
+        fail(files.source + ": post_processor", "id {} is not in the vocabulary", id);
   for (const int32_t id : post_processor.prefix()) prefix_text += tokens[id];
 }
 
@@ -167,12 +171,24 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_to
   return impl_->decoder.decode(std::move(tokens));
 }
 
-int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(impl_->tokens.size()); }
-std::optional<int32_t> Tokenizer::token_id(std::string_view token) const { return impl_->token_id(token); }
-std::optional<int32_t> Tokenizer::bos_id() const { return impl_->bos; }
-std::optional<int32_t> Tokenizer::eos_id() const { return impl_->eos; }
-std::optional<int32_t> Tokenizer::pad_id() const { return impl_->pad; }
-const std::string& Tokenizer::chat_template() const { return impl_->chat_template; }
+int64_t Tokenizer::vocab_size() const {
+  return static_cast<int64_t>(impl_->tokens.size());
+}
+std::optional<int32_t> Tokenizer::token_id(std::string_view token) const {
+  return impl_->token_id(token);
+}
+std::optional<int32_t> Tokenizer::bos_id() const {
+  return impl_->bos;
+}
+std::optional<int32_t> Tokenizer::eos_id() const {
+  return impl_->eos;
+}
+std::optional<int32_t> Tokenizer::pad_id() const {
+  return impl_->pad;
+}
+const std::string& Tokenizer::chat_template() const {
+  return impl_->chat_template;
+}
 
 void Tokenizer::save(const fs::path& directory) const {
   for (const auto& [name, content] : impl_->files.contents) write_file_atomically(directory / name, content);
@@ -180,7 +196,8 @@ void Tokenizer::save(const fs::path& directory) const {
 
 uint64_t Tokenizer::fingerprint() const {
   uint64_t hash = 0;
-  for (const auto& [name, content] : impl_->files.contents) hash = hash64(content, hash_combine(hash, hash64(name)));
+  for (const auto& [name, content] : impl_->files.contents)
+    hash = hash64(content, hash_combine(hash, hash64(name)));
   return hash;
 }
 

@@ -22,8 +22,8 @@ class Tokenizer {
   // (BOS and the like) runs too. Invalid UTF-8 becomes U+FFFD, never an error.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
 
-  // For text that a chat format rendered, or that a user wrote in full: adds the special tokens, unless the text
-  // begins with them already. Never a double BOS.
+  // For text that a chat format rendered, or that a user wrote in full: adds the special tokens, unless the
+  // text begins with them already. Never a double BOS.
   std::vector<int32_t> encode_rendered(std::string_view text) const;
 
   // Never fails: ids outside the vocabulary and bytes that form no character become U+FFFD.

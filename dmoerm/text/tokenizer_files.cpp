@@ -6,7 +6,8 @@
 namespace dmoerm::text {
 namespace {
 
-constexpr const char* kSideFiles[] = {"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
+constexpr const char* kSideFiles[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                      "chat_template.jinja"};
 
 std::string read_plain_or_compressed(const fs::path& path) {
   LineReader reader(path);

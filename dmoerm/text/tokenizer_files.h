@@ -12,7 +12,7 @@ struct TokenizerFiles {
   // Error when there is no tokenizer.json, or a file cannot be read. Reads plain and gzip files.
   static TokenizerFiles read(const std::filesystem::path& path);
 
-  std::string source;                         // of tokenizer.json, for messages
+  std::string source;                           // of tokenizer.json, for messages
   std::map<std::string, std::string> contents;  // by name, as they are written again: never compressed
 
   // The token that plays a role ("bos_token", "eos_token", "pad_token"): candidates, best first. One that

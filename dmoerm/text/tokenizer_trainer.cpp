@@ -12,14 +12,18 @@
 namespace dmoerm::text {
 namespace {
 
-// Qwen2's pattern: contractions, words with one character before them, single digits, punctuation, line ends, spaces.
+// Qwen2's pattern: contractions, words with one character before them, single digits, punctuation, line ends,
+// spaces.
 constexpr const char* kPattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-Json normalizer_json() { return {{"type", "NFC"}}; }
+Json normalizer_json() {
+  return {{"type", "NFC"}};
+}
 
 Json byte_level_json(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+  return {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
 Json pre_tokenizer_json() {
@@ -35,19 +39,22 @@ Json post_processor_json(const std::string& bos, int32_t id) {
   const auto sequence = [](const char* name, int type) {
     return Json{{"Sequence", {{"id", name}, {"type_id", type}}}};
   };
-  return {{"type", "TemplateProcessing"},
-          {"single", Json::array({special(0), sequence("A", 0)})},
-          {"pair", Json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)})},
-          {"special_tokens", {{bos, {{"id", bos}, {"ids", Json::array({id})}, {"tokens", Json::array({bos})}}}}}};
+  return {
+      {"type", "TemplateProcessing"},
+      {"single", Json::array({special(0), sequence("A", 0)})},
+      {"pair", Json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)})},
+      {"special_tokens", {{bos, {{"id", bos}, {"ids", Json::array({id})}, {"tokens", Json::array({bos})}}}}}};
 }
 
 Json added_token_json(const std::string& content) {
-  return {{"content", content},     {"lstrip", false}, {"normalized", false},
-          {"rstrip", false},        {"single_word", false}, {"special", true}};
+  return {{"content", content}, {"lstrip", false},      {"normalized", false},
+          {"rstrip", false},    {"single_word", false}, {"special", true}};
 }
 
-// Ids: special tokens, the bytes in the order of their characters, the merged tokens in the order they were learned.
-Json model_json(const std::vector<std::string>& special, const std::vector<std::pair<std::string, std::string>>& merges) {
+// Ids: special tokens, the bytes in the order of their characters, the merged tokens in the order they were
+// learned.
+Json model_json(const std::vector<std::string>& special,
+                const std::vector<std::pair<std::string, std::string>>& merges) {
   Json vocabulary = Json::object(), pairs = Json::array();
   int32_t id = 0;
   for (const std::string& token : special) vocabulary[token] = id++;
@@ -71,7 +78,8 @@ Json model_json(const std::vector<std::string>& special, const std::vector<std::
           {"merges", pairs}};
 }
 
-Json tokenizer_json(const ChatFormat& format, const std::vector<std::pair<std::string, std::string>>& merges) {
+Json tokenizer_json(const ChatFormat& format,
+                    const std::vector<std::pair<std::string, std::string>>& merges) {
   const std::vector<std::string> special = format.special_tokens();
   Json added = Json::array();
   for (size_t id = 0; id < special.size(); ++id) {
@@ -85,7 +93,8 @@ Json tokenizer_json(const ChatFormat& format, const std::vector<std::pair<std::s
           {"added_tokens", added},
           {"normalizer", normalizer_json()},
           {"pre_tokenizer", pre_tokenizer_json()},
-          {"post_processor", post_processor_json(format.bos_token(), static_cast<int32_t>(bos - special.begin()))},
+          {"post_processor",
+           post_processor_json(format.bos_token(), static_cast<int32_t>(bos - special.begin()))},
           {"decoder", byte_level_json(true)},
           {"model", model_json(special, merges)}};
 }
@@ -124,9 +133,11 @@ void write_tokenizer(const WordCounts& words, const TokenizerTrainOptions& optio
   const Json tokenizer = tokenizer_json(format, merges);
   const auto size = static_cast<int64_t>(tokenizer["model"]["vocab"].size());
   if (size < options.vocab_size)
-    log().warn("tokenizer: {} tokens instead of {}: no further pair of tokens occurs twice", size, options.vocab_size);
+    log().warn("tokenizer: {} tokens instead of {}: no further pair of tokens occurs twice", size,
+               options.vocab_size);
   write_file_atomically(options.output / "tokenizer.json", dump_json(tokenizer, 1) + "\n");
-  write_file_atomically(options.output / "tokenizer_config.json", dump_json(tokenizer_config_json(format), 2) + "\n");
+  write_file_atomically(options.output / "tokenizer_config.json",
+                        dump_json(tokenizer_config_json(format), 2) + "\n");
 }
 
 void train_tokenizer(const TokenizerTrainOptions& options) {

@@ -18,8 +18,8 @@ struct TokenizerTrainOptions {
   int64_t max_bytes = 0;                      // stop reading after so much text; 0: read all
 };
 
-// Reads, trains and writes. Deterministic. Error for input without text and for a vocabulary without room for the
-// bytes. A vocabulary that the text cannot fill is smaller than asked for, with a warning in the log.
+// Reads, trains and writes. Deterministic. Error for input without text and for a vocabulary without room for
+// the bytes. A vocabulary that the text cannot fill is smaller than asked for, with a warning in the log.
 void train_tokenizer(const TokenizerTrainOptions& options);
 
 // The two halves of the above, for texts that are in no file: count with this, then write.

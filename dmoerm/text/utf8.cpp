@@ -55,7 +55,9 @@ std::string repair_utf8(std::string_view text) {
 }
 
 char32_t next_character(std::string_view text, size_t& position) {
-  const auto byte = [&](size_t i) -> unsigned char { return position + i < text.size() ? text[position + i] : 0; };
+  const auto byte = [&](size_t i) -> unsigned char {
+    return position + i < text.size() ? text[position + i] : 0;
+  };
   const char32_t lead = byte(0);
   size_t length = 1;
   char32_t character = lead;
@@ -100,7 +102,8 @@ void append_character(char32_t character, std::string& text) {
 
 bool is_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+         c == 0x3000;
 }
 
 bool is_word_character(char32_t character) {

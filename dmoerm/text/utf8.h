@@ -12,13 +12,14 @@ bool is_valid_utf8(std::string_view text);
 // Every maximal invalid part (Unicode 15, section 3.9) becomes one U+FFFD; valid text stays as it is.
 std::string repair_utf8(std::string_view text);
 
-// The character at `position` of valid UTF-8; moves `position` behind it. In invalid text: any character, in bounds.
+// The character at `position` of valid UTF-8; moves `position` behind it. In invalid text: any character, in
+// bounds.
 char32_t next_character(std::string_view text, size_t& position);
 // Where the character that ends before `position` > 0 begins.
 size_t previous_character(std::string_view text, size_t position);
 void append_character(char32_t character, std::string& text);
 
-bool is_white_space(char32_t character);      // Unicode White_Space
-bool is_word_character(char32_t character);   // letters, marks, decimal digits, connectors: a regex's \w
+bool is_white_space(char32_t character);     // Unicode White_Space
+bool is_word_character(char32_t character);  // letters, marks, decimal digits, connectors: a regex's \w
 
 }  // namespace dmoerm::text

@@ -9,7 +9,8 @@ WordCounter::WordCounter(Normalizer normalizer, PreTokenizer pre_tokenizer)
 
 void WordCounter::add(std::string_view text) {
   constexpr size_t kPiece = 1024;
-  const std::string normalized = normalizer_.normalize(is_valid_utf8(text) ? std::string(text) : repair_utf8(text));
+  const std::string normalized =
+      normalizer_.normalize(is_valid_utf8(text) ? std::string(text) : repair_utf8(text));
   const Words words = pre_tokenizer_.split(normalized, true);
   for (std::string_view word : words.words) {
     for (; !word.empty(); word.remove_prefix(std::min(kPiece, word.size()))) {

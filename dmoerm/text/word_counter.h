@@ -13,7 +13,8 @@ class WordCounter {
  public:
   WordCounter(Normalizer normalizer, PreTokenizer pre_tokenizer);
 
-  // Invalid UTF-8 counts as U+FFFD. A word of more than 1 kB (data, not language) is counted in pieces of 1 kB.
+  // Invalid UTF-8 counts as U+FFFD. A word of more than 1 kB (data, not language) is counted in pieces of 1
+  // kB.
   void add(std::string_view text);
   const WordCounts& counts() const { return counts_; }
 

@@ -25,7 +25,8 @@ std::string detected(const std::string& chat_template) {
   return format ? format->name() : "none";
 }
 
-const std::vector<Message> kTalk = {{"user", "Hi\nthere"}, {"assistant", "Hello!"}, {"user", "你好"}, {"assistant", ""}};
+const std::vector<Message> kTalk = {
+    {"user", "Hi\nthere"}, {"assistant", "Hello!"}, {"user", "你好"}, {"assistant", ""}};
 
 TEST(ChatFormat, EqualsTheReference) {
   ASSERT_FALSE(reference()["cases"].empty());
@@ -67,7 +68,9 @@ TEST(ChatFormat, ParsesWhatItRenders) {
     EXPECT_EQ(format.parse(text), kTalk) << name;
     EXPECT_TRUE(text.ends_with(format.turn_end())) << name;
     const std::span<const Message> question(kTalk.data(), 1);
-    EXPECT_EQ(format.parse(format.render(question, true)), std::vector<Message>(kTalk.begin(), kTalk.begin() + 1)) << name;
+    EXPECT_EQ(format.parse(format.render(question, true)),
+              std::vector<Message>(kTalk.begin(), kTalk.begin() + 1))
+        << name;
     // An answer that is not closed yet.
     const std::string open = format.render(question, true) + "Well";
     const auto parsed = format.parse(open);
@@ -87,8 +90,8 @@ TEST(ChatFormat, PlainForm) {
 TEST(ChatFormat, PlainTextIsNoTurns) {
   for (const std::string& name : ChatFormat::names()) {
     const ChatFormat format = ChatFormat::named(name);
-    for (const char* text : {"", "just a text", "there <|im_end|>\n<|im_start|>user\ncut prompt", "<|im_start|>user",
-                             "\n\n", "<|start_header_id|>x", "[INST] open"})
+    for (const char* text : {"", "just a text", "there <|im_end|>\n<|im_start|>user\ncut prompt",
+                             "<|im_start|>user", "\n\n", "<|start_header_id|>x", "[INST] open"})
       EXPECT_FALSE(format.parse(text).has_value()) << name << ": " << text;
   }
 }
@@ -112,7 +115,7 @@ TEST(ChatFormat, Llama3TrimsAsJinja) {
   EXPECT_EQ(content("\u3000 x y\u00a0\n\x1f"), "x y");
   EXPECT_EQ(content(" \n "), "");
   EXPECT_EQ(content("\u200b x"), "\u200b x");  // zero width space is no white space
-  EXPECT_EQ(content("x \xe4"), "x \xe4");       // cut UTF-8 is left as it is
+  EXPECT_EQ(content("x \xe4"), "x \xe4");      // cut UTF-8 is left as it is
 }
 
 TEST(ChatFormat, PadIsNeverTheClosingToken) {

@@ -23,8 +23,9 @@ Strings split(const Json& json, const std::string& text, bool first = true) {
 // As documented for Hugging Face `tokenizers`: "the-final--countdown", split at '-'.
 TEST(PreTokenizer, SplitBehaviors) {
   const auto with = [](const char* behavior, bool invert = false) {
-    return split({{"type", "Split"}, {"pattern", {{"String", "-"}}}, {"behavior", behavior}, {"invert", invert}},
-                 "the-final--countdown");
+    return split(
+        {{"type", "Split"}, {"pattern", {{"String", "-"}}}, {"behavior", behavior}, {"invert", invert}},
+        "the-final--countdown");
   };
   EXPECT_EQ(with("Removed"), (Strings{"the", "final", "countdown"}));
   EXPECT_EQ(with("Isolated"), (Strings{"the", "-", "final", "-", "-", "countdown"}));

@@ -20,7 +20,9 @@ namespace {
 
 const fs::path kFixtures = DMOERM_TEST_DATA;
 
-Tokenizer fixture(const std::string& kind) { return Tokenizer::load(kFixtures / ("tokenizer-" + kind)); }
+Tokenizer fixture(const std::string& kind) {
+  return Tokenizer::load(kFixtures / ("tokenizer-" + kind));
+}
 
 TEST(Tokenizer, FixturesExact) {
   const Json reference = load_json(kFixtures / "tokenizations.json");
@@ -31,7 +33,8 @@ TEST(Tokenizer, FixturesExact) {
       const auto text = item["text"].get<std::string>();
       const auto ids = item["ids"].get<std::vector<int32_t>>();
       EXPECT_EQ(tokenizer.encode(text), ids) << kind << ": " << text;
-      EXPECT_EQ(tokenizer.encode(text, true), item["ids_with_special"].get<std::vector<int32_t>>()) << kind << ": " << text;
+      EXPECT_EQ(tokenizer.encode(text, true), item["ids_with_special"].get<std::vector<int32_t>>())
+          << kind << ": " << text;
       EXPECT_EQ(tokenizer.decode(ids), item["decoded"].get<std::string>()) << kind;
     }
   }
@@ -224,7 +227,8 @@ TEST(Tokenizer, DamagedFilesAreRefused) {
   EXPECT_THAT(load_error(directory.path()), testing::HasSubstr("holds no tokenizer.json"));
   EXPECT_THAT(load_error(directory.path() / "absent.json"), testing::HasSubstr("absent.json"));
   for (const size_t size : {size_t{0}, size_t{1}, whole.size() / 2, whole.size() - 2})
-    EXPECT_THAT(load_error(directory.write("cut.json", whole.substr(0, size))), testing::HasSubstr("not valid JSON"));
+    EXPECT_THAT(load_error(directory.write("cut.json", whole.substr(0, size))),
+                testing::HasSubstr("not valid JSON"));
 
   const Json good = parse_json(whole, "tokenizer");
   const auto expect_error = [&](const std::string& pointer, const Json& value, const std::string& message) {
@@ -263,6 +267,46 @@ TEST(Tokenizer, DamagedFilesAreRefused) {
   expect_error("/added_tokens/0/content", "", "empty");
 }
 
+TEST(Tokenizer, RandomDamageNeverCrashes) {
+  const TestDirectory directory;
+  const std::string whole = read_file(kFixtures / "tokenizer-byte_fallback/tokenizer.json");
+  RandomStream random(4, "damage");
+  int refused = 0;
+  for (int round = 0; round < 60; ++round) {
+    std::string damaged = whole;
+    for (int i = 0; i < 3; ++i) damaged[random.below(damaged.size())] = "0\"{}[],:x-\xff"[random.below(12)];
+    try {
+      const Tokenizer tokenizer = Tokenizer::load(directory.write("damaged.json", damaged));
+      tokenizer.decode(tokenizer.encode("A text, <s>你好\xff", true));
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("damaged.json"));
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 30);
+}
+
+TEST(Tokenizer, DeepNestingNeverCrashes) {
+  const TestDirectory directory;
+  const Json good = load_json(kFixtures / "tokenizer-byte_fallback/tokenizer.json");
+  const std::map<std::string, std::string> lists = {{"normalizer", "normalizers"},
+                                                    {"pre_tokenizer", "pretokenizers"},
+                                                    {"decoder", "decoders"},
+                                                    {"post_processor", "processors"}};
+  for (const auto& [key, list] : lists) {
+    std::string open, close;
+    for (int i = 0; i < 20'000; ++i) {
+      open += "{\"type\":\"Sequence\",\"" + list + "\":[";
+      close += "]}";
+    }
+    std::string text = good.dump();
+    const std::string field = fmt::format("\"{}\":{}", key, good[key].dump());
+    text.replace(text.find(field), field.size(), fmt::format("\"{}\":{}{}", key, open, close));
+    const Tokenizer tokenizer = Tokenizer::load(directory.write("deep.json", text));
+    EXPECT_FALSE(tokenizer.encode("a").empty()) << key;
+  }
+}
+
 TEST(Tokenizer, DamagedSideFilesAreRefused) {
   const TestDirectory directory;
   directory.write("tokenizer.json", read_file(kFixtures / "tokenizer-byte_level/tokenizer.json"));
@@ -270,7 +314,8 @@ TEST(Tokenizer, DamagedSideFilesAreRefused) {
   EXPECT_THAT(load_error(directory.path()), testing::HasSubstr("tokenizer_config.json"));
   directory.write("tokenizer_config.json", R"({"eos_token": 5})");
   EXPECT_THAT(load_error(directory.path()), testing::HasSubstr("\"eos_token\" is a whole number"));
-  directory.write("tokenizer_config.json", R"({"eos_token": {"content": "<|endoftext|>"}, "pad_token": null})");
+  directory.write("tokenizer_config.json",
+                  R"({"eos_token": {"content": "<|endoftext|>"}, "pad_token": null})");
   const Tokenizer tokenizer = Tokenizer::load(directory.path());
   EXPECT_EQ(tokenizer.eos_id(), 0);
   EXPECT_EQ(tokenizer.pad_id(), std::nullopt);

@@ -18,7 +18,8 @@ namespace {
 
 using Merges = std::vector<std::pair<std::string, std::string>>;
 
-std::vector<std::string> merged(const std::vector<std::string>& symbols, const std::pair<std::string, std::string>& pair) {
+std::vector<std::string> merged(const std::vector<std::string>& symbols,
+                                const std::pair<std::string, std::string>& pair) {
   std::vector<std::string> result;
   for (size_t i = 0; i < symbols.size(); ++i) {
     if (i + 1 < symbols.size() && symbols[i] == pair.first && symbols[i + 1] == pair.second) {
@@ -72,7 +73,8 @@ TEST(BpeTrainer, EqualsTheNaiveTrainer) {
     const int letters = seed == 1 ? 2 : 5;  // two letters: many runs, tokens reached by several ways
     for (int i = 0; i < 150; ++i) {
       std::string word;
-      for (uint64_t n = 1 + random.below(9); n > 0; --n) word += static_cast<char>('a' + random.below(letters));
+      for (uint64_t n = 1 + random.below(9); n > 0; --n)
+        word += static_cast<char>('a' + random.below(letters));
       words[word] += 1 + static_cast<int64_t>(random.below(20));
     }
     EXPECT_EQ(train_bpe(words, 120), naive_train(words, 120)) << seed;
@@ -88,7 +90,8 @@ TEST(BpeTrainer, StopsWhenNothingRepeats) {
 
 TEST(TokenizerTrainer, TrainedTokenizerReadsItsFormat) {
   std::string text;
-  for (int i = 0; i < 50; ++i) text += "The quick brown fox don't jump over 123 lazy dogs.\n\nNaïve café 你好!\n";
+  for (int i = 0; i < 50; ++i)
+    text += "The quick brown fox don't jump over 123 lazy dogs.\n\nNaïve café 你好!\n";
   for (const std::string& name : ChatFormat::names()) {
     const TestDirectory directory;
     TokenizerTrainOptions options;
@@ -137,14 +140,17 @@ TEST(TokenizerTrainer, MisuseIsRefused) {
 TEST(TextReader, TextsOfRecordsAndFiles) {
   const TestDirectory directory;
   const fs::path records = directory.write("a.jsonl",
-      "{\"id\": \"no\", \"prompt\": [{\"role\": \"user\", \"content\": \"one\"}], \"responses\": [\"two\", \"three\"]}\n\n"
-      "{\"score\": 3}\n{\"text\": \"four\"}\n");
+                                           "{\"id\": \"no\", \"prompt\": [{\"role\": \"user\", \"content\": "
+                                           "\"one\"}], \"responses\": [\"two\", \"three\"]}\n\n"
+                                           "{\"score\": 3}\n{\"text\": \"four\"}\n");
   const fs::path text = directory.write("b.txt", "five\n\nsix\n");
   TextReader reader({records, text});
   std::vector<std::string> texts;
   for (std::string part; reader.next(part);) texts.push_back(part);
   EXPECT_EQ(texts, (std::vector<std::string>{"one", "two", "three", "four", "five\n\nsix\n"}));
   EXPECT_THROW(TextReader({}), Error);
+  TextReader deep({directory.write("d.jsonl", std::string(200'000, '[') + std::string(200'000, ']') + "\n")});
+  EXPECT_FALSE(deep.next(texts[0]));
   TextReader bad({directory.write("c.jsonl", "{\"text\": \"x\"}\n{\"text\"\n")});
   std::string part;
   EXPECT_TRUE(bad.next(part));
