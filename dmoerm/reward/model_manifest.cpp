@@ -108,6 +108,7 @@ ModelManifest ModelManifest::load(const fs::path& directory) {
     manifest.router = read_router(*router, where + ": router");
   for (const auto& task : list(json, "tasks", where))
     manifest.tasks.push_back(read_task(task, fmt::format("{}: tasks[{}]", where, manifest.tasks.size())));
+  if (manifest.tasks.empty()) fail(where, "\"tasks\" holds no task, expected at least one");
   if (const auto digests = json.find("sha256"); digests != json.end() && !digests->is_null()) {
     if (!digests->is_object()) fail(where, "\"sha256\" is {}, expected an object", json_kind(*digests));
     for (const auto& [name, digest] : digests->items())

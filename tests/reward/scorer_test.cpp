@@ -36,6 +36,27 @@ TEST(Scorer, RewardsDoNotDependOnTheBatch) {
     expect_near(scores[records.size() - 1 - i].rewards, expected[i].rewards, 1e-5);
 }
 
+TEST(Scorer, RewardsHardlyDependOnTheBatchInBfloat16) {
+  std::vector<data::PreferenceRecord> records;
+  for (int32_t i = 0; i < 16; ++i)
+    records.push_back(ids_record({5, 6, 7 + i}, {{8, 9 + i, 10}, {11 + 2 * i}, {12, 13, 14, 15, 16 + i}}));
+  ScorerOptions options;
+  options.load.dtype = torch::kBFloat16;
+  const auto together = Scorer::load(fixture("llama-seq"), options).score(records);
+  options.token_budget = 1;
+  const auto alone = Scorer::load(fixture("llama-seq"), options).score(records);
+  double sum = 0, squares = 0, largest = 0;
+  for (size_t i = 0; i < records.size(); ++i) {
+    for (size_t a = 0; a < 3; ++a) {
+      sum += together[i].rewards[a];
+      squares += together[i].rewards[a] * together[i].rewards[a];
+      largest = std::max(largest, std::abs(together[i].rewards[a] - alone[i].rewards[a]));
+    }
+  }
+  const double count = 3.0 * static_cast<double>(records.size());
+  EXPECT_LE(largest, 2e-2 * std::sqrt(squares / count - sum / count * sum / count));
+}
+
 TEST(Scorer, ChoosesTheInnerModel) {
   const auto records = mixed_records();
   Scorer scorer(tiny_model());
@@ -207,6 +228,18 @@ TEST(ScoreFile, NumbersRoundTripAndAClassifierHasNoExperts) {
   EXPECT_FALSE(lines[0].contains("experts"));
   EXPECT_TRUE(lines[0]["task"].is_null());
   EXPECT_TRUE(score_lines(scorer, "").empty());
+}
+
+TEST(ScoreFile, KeepsTheOrderOverManyWindows) {
+  auto scorer = Scorer::load(fixture("llama-seq"));
+  std::string input;
+  for (int i = 0; i < 5000; ++i)
+    input += fmt::format("{{\"id\": \"{}\", \"prompt_ids\": [{}], \"response_ids\": [[{}]]}}\n", i, i % 150, i % 7);
+  const auto lines = score_lines(scorer, input);
+  ASSERT_EQ(lines.size(), 5000u);
+  for (int i = 0; i < 5000; ++i) EXPECT_EQ(lines[i]["id"], std::to_string(i));
+  const auto record = ids_record({4999 % 150}, {{4999 % 7}});
+  expect_near(lines[4999]["rewards"].get<std::vector<double>>(), scorer.score({&record, 1})[0].rewards, 1e-5);
 }
 
 }  // namespace
