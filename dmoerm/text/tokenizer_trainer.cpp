@@ -115,6 +115,16 @@ Json tokenizer_config_json(const ChatFormat& format) {
           {"padding_side", "right"}};
 }
 
+// Tokens left for merges; Error for a vocabulary that is too small.
+int64_t num_learned_tokens(const TokenizerTrainOptions& options) {
+  const ChatFormat format = ChatFormat::named(options.chat_format);
+  const int64_t fixed = 256 + static_cast<int64_t>(format.special_tokens().size());
+  if (options.vocab_size < fixed)
+    fail("tokenizer", "vocab_size is {}, expected at least {}: 256 bytes and the special tokens of {}",
+         options.vocab_size, fixed, format.name());
+  return options.vocab_size - fixed;
+}
+
 }  // namespace
 
 WordCounter tokenizer_word_counter() {
@@ -124,12 +134,9 @@ WordCounter tokenizer_word_counter() {
 
 void write_tokenizer(const WordCounts& words, const TokenizerTrainOptions& options) {
   const ChatFormat format = ChatFormat::named(options.chat_format);
-  const int64_t fixed = 256 + static_cast<int64_t>(format.special_tokens().size());
-  if (options.vocab_size < fixed)
-    fail("tokenizer", "vocab_size is {}, expected at least {}: 256 bytes and the special tokens of {}",
-         options.vocab_size, fixed, format.name());
+  const int64_t num_learned = num_learned_tokens(options);
   if (words.empty()) fail("tokenizer", "the input holds no text");
-  const auto merges = train_bpe(words, options.vocab_size - fixed);
+  const auto merges = train_bpe(words, num_learned);
   const Json tokenizer = tokenizer_json(format, merges);
   const auto size = static_cast<int64_t>(tokenizer["model"]["vocab"].size());
   if (size < options.vocab_size)
@@ -141,6 +148,7 @@ void write_tokenizer(const WordCounts& words, const TokenizerTrainOptions& optio
 }
 
 void train_tokenizer(const TokenizerTrainOptions& options) {
+  num_learned_tokens(options);  // refuses bad options before anything is read
   WordCounter counter = tokenizer_word_counter();
   TextReader reader(options.inputs);
   {

@@ -41,6 +41,17 @@ TEST(PreTokenizer, Gpt2Pattern) {
   EXPECT_TRUE(split({{"type", "ByteLevel"}}, "").empty());
 }
 
+TEST(PreTokenizer, Llama3Pattern) {
+  const Json json = {
+      {"type", "Split"},
+      {"pattern",
+       {{"Regex",
+         R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}}},
+      {"behavior", "Isolated"}};
+  EXPECT_EQ(split(json, "He'S 12345 x=(\n\n  y"),
+            (Strings{"He", "'S", " ", "123", "45", " x", "=(\n\n", " ", " y"}));
+}
+
 TEST(PreTokenizer, WhiteSpaceIsUnicodes) {
   const Json json = {{"type", "Split"}, {"pattern", {{"Regex", "\\s"}}}, {"behavior", "Removed"}};
   EXPECT_EQ(split(json, "a\u00a0b\u0085c\u3000d\u2028e"), (Strings{"a", "b", "c", "d", "e"}));

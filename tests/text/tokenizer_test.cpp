@@ -212,6 +212,17 @@ TEST(Tokenizer, AddedTokensHonourTheirFlags) {
   EXPECT_EQ(tokenizer.vocab_size(), 644);
 }
 
+TEST(Tokenizer, IgnoreMergesTakesWholeWords) {  // as Llama 3
+  Json json = load_json(kFixtures / "tokenizer-byte_level/tokenizer.json");
+  json["model"]["vocab"]["zqzq"] = 640;
+  const TestDirectory directory;
+  EXPECT_GT(Tokenizer::load(directory.write("a.json", json.dump())).encode("zqzq").size(), 1);
+  json["model"]["ignore_merges"] = true;
+  const Tokenizer tokenizer = Tokenizer::load(directory.write("b.json", json.dump()));
+  EXPECT_EQ(tokenizer.encode("zqzq"), (std::vector<int32_t>{640}));
+  EXPECT_EQ(tokenizer.encode("The fox"), fixture("byte_level").encode("The fox"));
+}
+
 std::string load_error(const fs::path& path) {
   try {
     Tokenizer::load(path);
