@@ -1,0 +1,195 @@
+// PEFT directories: new, saved and loaded adapters, what their options mean, and what is refused.
+#include "tests/models/model_fixtures.h"
+
+namespace dmoerm::models {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// Two layers, width 64; its experts adapt q_proj and v_proj with rank 4 and alpha 8.
+const nn::Decoder& decoder() {
+  static const Checkpoint base = load_checkpoint(fixture("llama-seq"));
+  return *base.decoder;
+}
+
+void expect_same_adapter(const Adapter& actual, const Adapter& expected) {
+  ASSERT_EQ(actual.lora.pairs.size(), expected.lora.pairs.size());
+  for (const auto& [name, pair] : expected.lora.pairs) {
+    ASSERT_EQ(actual.lora.pairs.count(name), 1u) << name;
+    const ops::LoraPair& other = actual.lora.pairs.at(name);
+    EXPECT_TRUE(torch::equal(other.a, pair.a)) << name;
+    EXPECT_TRUE(torch::equal(other.b, pair.b)) << name;
+    EXPECT_DOUBLE_EQ(other.scale, pair.scale) << name;
+  }
+  EXPECT_EQ(actual.options.rank, expected.options.rank);
+  EXPECT_EQ(actual.options.target_modules, expected.options.target_modules);
+  EXPECT_EQ(actual.lora.dropout, expected.lora.dropout);
+  EXPECT_EQ(actual.base_model, expected.base_model);
+  ASSERT_EQ(actual.score_weight.defined(), expected.score_weight.defined());
+  if (expected.score_weight.defined()) {
+    EXPECT_TRUE(torch::equal(actual.score_weight, expected.score_weight));
+  }
+}
+
+TEST(Adapter, NewAdapterIsAZeroUpdateWithPeftsStart) {
+  const LoraOptions options{8, 16, 0.1, false, {"q_proj", "mlp.down_proj"}};
+  const Adapter adapter = new_adapter(decoder(), options, 7);
+  EXPECT_EQ(adapter.lora.pairs.size(), 4u);
+  EXPECT_EQ(adapter.lora.dropout, 0.1);
+  const ops::LoraPair& pair = adapter.lora.pairs.at("layers.1.mlp.down_proj");
+  EXPECT_EQ(pair.scale, 2);
+  EXPECT_TRUE(torch::equal(pair.b, torch::zeros({64, 8})));
+  ASSERT_EQ(pair.a.sizes(), torch::IntArrayRef({8, 160}));
+  const double bound = 1 / std::sqrt(160.0);  // uniform on [-bound, bound]
+  EXPECT_LE(pair.a.abs().max().item<double>(), bound);
+  EXPECT_NEAR(pair.a.std().item<double>(), bound / std::sqrt(3.0), 0.05 * bound);
+  expect_same_adapter(new_adapter(decoder(), options, 7), adapter);
+  EXPECT_FALSE(torch::equal(new_adapter(decoder(), options, 8).lora.pairs.at("layers.1.mlp.down_proj").a, pair.a));
+  EXPECT_EQ(new_adapter(decoder(), {4, 4, 0, true, {"all-linear"}}, 1).lora.pairs.size(), 14u);
+  EXPECT_EQ(new_adapter(decoder(), {4, 4, 0, true, {"q_proj"}}, 1).lora.pairs.begin()->second.scale, 2);
+}
+
+TEST(Adapter, NewAdapterRefusesBadOptions) {
+  const auto error = [](const LoraOptions& options) { return error_of([&] { new_adapter(decoder(), options, 1); }); };
+  EXPECT_THAT(error({8, 8, 0, false, {"q_proj", "qproj"}}), HasSubstr("\"qproj\" matches no linear layer"));
+  EXPECT_THAT(error({8, 8, 0, false, {}}), HasSubstr("target_modules is empty"));
+  EXPECT_THAT(error({0, 8, 0, false}), HasSubstr("rank is 0"));
+  EXPECT_THAT(error({8, NAN, 0, false}), HasSubstr("alpha is nan"));
+  EXPECT_THAT(error({8, 8, 1, false}), HasSubstr("dropout is 1"));
+}
+
+TEST(Adapter, SavedAndLoadedIsIdentical) {
+  for (const char* name : {"llama-experts/expert0", "llama-experts/expert2"}) {
+    const Adapter adapter = load_adapter(fixture(name), decoder());
+    EXPECT_TRUE(adapter.score_weight.defined());
+    TemporaryDirectory directory;
+    save_adapter(directory.path(), adapter);
+    expect_same_adapter(load_adapter(directory.path(), decoder()), adapter);
+  }
+  Adapter fresh = new_adapter(decoder(), {3, 5.5, 0.25, true, {"up_proj", "layers.1.self_attn.o_proj"}}, 2);
+  fresh.score_weight = torch::randn({2, 64});
+  fresh.base_model = "../base/тест";
+  for (auto& [name, pair] : fresh.lora.pairs) pair.b.normal_();
+  TemporaryDirectory directory;
+  save_adapter(directory.path(), fresh);
+  expect_same_adapter(load_adapter(directory.path(), decoder()), fresh);
+}
+
+TEST(Adapter, RankAndAlphaPatternsAreWrittenAndRead) {
+  Adapter adapter = new_adapter(decoder(), {4, 8, 0, false, {"q_proj", "v_proj"}}, 2);
+  adapter.lora.pairs["layers.0.self_attn.v_proj"] = {torch::randn({6, 64}), torch::randn({64, 6}), 8.0 / 6};
+  adapter.lora.pairs["layers.1.self_attn.q_proj"] = {torch::randn({2, 64}), torch::randn({64, 2}), 1.5 / 2};
+  TemporaryDirectory directory;
+  save_adapter(directory.path(), adapter);
+  const Json config = load_json(directory.path() / "adapter_config.json");
+  EXPECT_EQ(config["rank_pattern"], (Json{{"layers.0.self_attn.v_proj", 6}, {"layers.1.self_attn.q_proj", 2}}));
+  EXPECT_EQ(config["alpha_pattern"], (Json{{"layers.1.self_attn.q_proj", 1.5}}));
+  EXPECT_TRUE(config["modules_to_save"].is_null());
+  expect_same_adapter(load_adapter(directory.path(), decoder()), adapter);
+}
+
+// What load_adapter() gives for a copy of an expert after its configuration was changed.
+template <typename Change>
+Adapter load_with(Change change) {
+  TemporaryDirectory directory(fixture("llama-experts/expert0"));
+  edit_json(directory.path() / "adapter_config.json", change);
+  return load_adapter(directory.path(), decoder());
+}
+
+TEST(Adapter, TargetsMayBeAnExpressionOrNarrowed) {
+  const Adapter plain = load_with([](Json&) {});
+  EXPECT_EQ(plain.lora.pairs.size(), 4u);
+  const Adapter expression = load_with([](Json& c) { c["target_modules"] = R"(.*self_attn\.(?:q|v)_proj)"; });
+  EXPECT_EQ(expression.options.target_modules.size(), 4u);
+  TemporaryDirectory saved;
+  save_adapter(saved.path(), expression);
+  expect_same_adapter(load_adapter(saved.path(), decoder()), expression);
+  EXPECT_EQ(load_with([](Json& c) { c["target_modules"] = {"q_proj", "v_proj", "lm_head"}; }).lora.pairs.size(), 4u);
+  EXPECT_EQ(load_with([](Json& c) {
+              c["target_modules"] = {"q_proj", "k_proj", "v_proj"};
+              c["exclude_modules"] = {"k_proj"};
+            }).lora.pairs.size(),
+            4u);
+  TemporaryDirectory first(fixture("llama-experts/expert0"));
+  edit_json(first.path() / "adapter_config.json", [](Json& c) { c["layers_to_transform"] = {0}; });
+  edit_tensors(first.path() / "adapter_model.safetensors", [](NamedTensors& tensors) {
+    std::erase_if(tensors, [](const auto& item) { return item.first.find("layers.1") != std::string::npos; });
+  });
+  EXPECT_EQ(load_adapter(first.path(), decoder()).lora.pairs.size(), 2u);
+}
+
+TEST(Adapter, FirstPatternOfTheFileCounts) {
+  TemporaryDirectory directory(fixture("llama-experts/expert0"));
+  const fs::path path = directory.path() / "adapter_config.json";
+  std::string text = read_file(path);
+  const std::string empty = "\"alpha_pattern\": {}";
+  text.replace(text.find(empty), empty.size(), R"("alpha_pattern": {"v_proj": 2, "layers.*": 20, "0.self_attn.v_proj": 3})");
+  write_file_atomically(path, text);
+  const Adapter adapter = load_adapter(directory.path(), decoder());
+  EXPECT_EQ(adapter.lora.pairs.at("layers.0.self_attn.v_proj").scale, 0.5);
+  EXPECT_EQ(adapter.lora.pairs.at("layers.0.self_attn.q_proj").scale, 5);
+}
+
+TEST(DamagedAdapter, Configuration) {
+  const auto error_with = [](auto change) { return error_of([&] { load_with(change); }); };
+  EXPECT_THAT(error_with([](Json& c) { c.erase("peft_type"); }), HasSubstr("\"peft_type\" is missing"));
+  EXPECT_THAT(error_with([](Json& c) { c["peft_type"] = "ADALORA"; }), HasSubstr("peft_type ADALORA"));
+  EXPECT_THAT(error_with([](Json& c) { c["bias"] = "all"; }), HasSubstr("bias \"all\""));
+  for (const char* option : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "a_later_option"})
+    EXPECT_THAT(error_with([&](Json& c) { c[option] = true; }),
+                AllOf(HasSubstr(option), HasSubstr("not supported"), HasSubstr("adapter_config.json")));
+  EXPECT_THAT(error_with([](Json& c) { c["layer_replication"] = {{0, 1}}; }), HasSubstr("layer_replication"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_parameters"] = {"mlp.experts"}; }), HasSubstr("target_parameters"));
+  EXPECT_THAT(error_with([](Json& c) { c["init_lora_weights"] = "pissa"; }), HasSubstr("\"pissa\""));
+  EXPECT_THAT(error_with([](Json& c) { c["r"] = 5; }), HasSubstr("shape [4, 64], expected [5, 64]"));
+  EXPECT_THAT(error_with([](Json& c) { c["r"] = "four"; }), HasSubstr("\"r\" is a string"));
+  EXPECT_THAT(error_with([](Json& c) { c["lora_alpha"] = "x"; }), HasSubstr("lora_alpha"));
+  EXPECT_THAT(error_with([](Json& c) { c["lora_dropout"] = 1.5; }), HasSubstr("dropout is 1.5"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = nullptr; }), HasSubstr("target_modules"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {1}; }), HasSubstr("expected strings"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"query"}; }), HasSubstr("\"query\""));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = "(q_proj"; }), HasSubstr("not a valid expression"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj"}; }), HasSubstr("belongs to no target module"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj", "v_proj", "k_proj"}; }),
+              HasSubstr("k_proj.lora_A.weight is missing"));
+  EXPECT_THAT(error_with([](Json& c) { c["rank_pattern"] = {{"q_proj", 0}}; }), HasSubstr("rank 0"));
+  EXPECT_THAT(error_with([](Json& c) { c["alpha_pattern"] = {{"q_proj", "a"}}; }), HasSubstr("alpha_pattern"));
+  EXPECT_THAT(error_with([](Json& c) { c["layers_pattern"] = "blocks", c["layers_to_transform"] = 0; }),
+              HasSubstr("layers_pattern"));
+}
+
+TEST(DamagedAdapter, Tensors) {
+  const auto error_with = [](auto change) {
+    TemporaryDirectory directory(fixture("llama-experts/expert0"));
+    edit_tensors(directory.path() / "adapter_model.safetensors", change);
+    return error_of([&] { load_adapter(directory.path(), decoder()); });
+  };
+  for (const std::string& name : SafeTensors(fixture("llama-experts/expert0/adapter_model.safetensors")).names())
+    EXPECT_THAT(error_with([&](NamedTensors& t) { t.erase(name); }), HasSubstr(name + " is missing"));
+  EXPECT_THAT(error_with([](NamedTensors& t) { t["base_model.model.lm_head.weight"] = torch::ones({2, 2}); }),
+              HasSubstr("base_model.model.lm_head.weight belongs to no target module"));
+  EXPECT_THAT(error_with([](NamedTensors& t) { t["base_model.model.score.weight"] = torch::ones({1, 63}); }),
+              HasSubstr("shape [1, 63], expected [1, 64]"));
+  EXPECT_THAT(error_with([](NamedTensors& t) { t["base_model.model.score.weight"] = torch::ones({64}, torch::kInt32); }),
+              HasSubstr("score.weight"));
+}
+
+TEST(DamagedAdapter, Files) {
+  TemporaryDirectory directory(fixture("llama-experts/expert0"));
+  const fs::path weights = directory.path() / "adapter_model.safetensors";
+  const auto error = [&] { return error_of([&] { load_adapter(directory.path(), decoder()); }); };
+  fs::resize_file(weights, 1000);
+  EXPECT_THAT(error(), HasSubstr("adapter_model.safetensors"));
+  fs::rename(weights, directory.path() / "adapter_model.bin");
+  EXPECT_THAT(error(), AllOf(HasSubstr("pickled"), HasSubstr("save_pretrained")));
+  fs::remove(directory.path() / "adapter_model.bin");
+  EXPECT_THAT(error(), HasSubstr("adapter_model.safetensors"));
+  write_file_atomically(directory.path() / "adapter_config.json", "[1]");
+  EXPECT_THAT(error(), HasSubstr("expected an object"));
+  fs::remove(directory.path() / "adapter_config.json");
+  EXPECT_THAT(error(), HasSubstr("adapter_config.json"));
+}
+
+}  // namespace
+}  // namespace dmoerm::models
