@@ -18,7 +18,7 @@ struct GroupAttentionOptions {
       0;  // > 0: a token sees only tokens at most window - 1 positions before it (sliding window)
   // Rows that have a query, ascending; empty: every row. In the last layer only each sequence's last token
   // needs one.
-  std::vector<int64_t> query_rows;
+  std::vector<int64_t> query_rows = {};
 };
 
 // q_QHC [Q, H, C], k_TGC [T, G, C], v_TGV [T, G, V] -> [Q, H, V], differentiable. Dispatches on device and

@@ -33,8 +33,8 @@ struct PackedKeys {
   Tensor columns;  // [G, columns * C]
 };
 
-PackedKeys pack_keys(const Tensor& x_TGC, const AttentionPlan& plan, bool with_rows, bool with_columns) {
-  const CpuKernels& kernels = cpu_kernels();
+PackedKeys pack_keys(const Tensor& x_TGC, const AttentionPlan& plan, bool with_rows, bool with_columns,
+                     const CpuKernels& kernels) {
   const int64_t rows = x_TGC.size(0), groups = x_TGC.size(1), channels = x_TGC.size(2);
   const int64_t padded = round_up(channels, kernels.width), stride = groups * channels;
   PackedKeys packed;
@@ -61,8 +61,7 @@ PackedKeys pack_keys(const Tensor& x_TGC, const AttentionPlan& plan, bool with_r
 }
 
 AttentionProblem describe(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
-                          const GroupAttentionOptions& options, const AttentionPlan& plan) {
-  const int64_t width = cpu_kernels().width;
+                          const GroupAttentionOptions& options, const AttentionPlan& plan, int64_t width) {
   AttentionProblem p = {};
   p.rows = k_TGC.size(0);
   p.heads = q_QHC.size(1);
@@ -95,11 +94,12 @@ Tensor unpack(const Tensor& rows_GTC, int64_t channels) {
 }  // namespace
 
 AttentionForward attention_forward_cpu(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
-                                       const GroupAttentionOptions& options, bool with_lse) {
-  const CpuKernels& kernels = cpu_kernels();
+                                       const GroupAttentionOptions& options, bool with_lse,
+                                       const CpuKernels& kernels) {
   const AttentionPlan plan = plan_attention(options, q_QHC.size(1) / k_TGC.size(1), kernels.width);
-  AttentionProblem p = describe(q_QHC, k_TGC, v_TGV, options, plan);
-  const PackedKeys keys = pack_keys(k_TGC, plan, false, true), values = pack_keys(v_TGV, plan, true, false);
+  AttentionProblem p = describe(q_QHC, k_TGC, v_TGV, options, plan, kernels.width);
+  const PackedKeys keys = pack_keys(k_TGC, plan, false, true, kernels),
+                   values = pack_keys(v_TGV, plan, true, false, kernels);
   p.keys_columns = keys.columns.data_ptr<float>();
   p.values_rows = values.rows.data_ptr<float>();
   AttentionForward result;
@@ -122,11 +122,11 @@ AttentionForward attention_forward_cpu(const Tensor& q_QHC, const Tensor& k_TGC,
 
 AttentionGradients attention_backward_cpu(const Tensor& grad_QHV, const Tensor& q_QHC, const Tensor& k_TGC,
                                           const Tensor& v_TGV, const AttentionForward& forward,
-                                          const GroupAttentionOptions& options) {
-  const CpuKernels& kernels = cpu_kernels();
+                                          const GroupAttentionOptions& options, const CpuKernels& kernels) {
   const AttentionPlan plan = plan_attention(options, q_QHC.size(1) / k_TGC.size(1), kernels.width);
-  AttentionProblem p = describe(q_QHC, k_TGC, v_TGV, options, plan);
-  const PackedKeys keys = pack_keys(k_TGC, plan, true, true), values = pack_keys(v_TGV, plan, false, true);
+  AttentionProblem p = describe(q_QHC, k_TGC, v_TGV, options, plan, kernels.width);
+  const PackedKeys keys = pack_keys(k_TGC, plan, true, true, kernels),
+                   values = pack_keys(v_TGV, plan, false, true, kernels);
   p.keys_columns = keys.columns.data_ptr<float>();
   p.keys_rows = keys.rows.data_ptr<float>();
   p.values_columns = values.columns.data_ptr<float>();

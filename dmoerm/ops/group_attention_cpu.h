@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "dmoerm/ops/cpu_kernels.h"
 #include "dmoerm/ops/group_attention.h"
 
 namespace dmoerm::ops {
@@ -18,9 +19,11 @@ struct AttentionGradients {
 // All tensors contiguous float32 on the CPU. Deterministic: the result does not depend on the number of
 // threads.
 AttentionForward attention_forward_cpu(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
-                                       const GroupAttentionOptions& options, bool with_lse);
+                                       const GroupAttentionOptions& options, bool with_lse,
+                                       const CpuKernels& kernels = cpu_kernels());
 AttentionGradients attention_backward_cpu(const Tensor& grad_QHV, const Tensor& q_QHC, const Tensor& k_TGC,
                                           const Tensor& v_TGV, const AttentionForward& forward,
-                                          const GroupAttentionOptions& options);
+                                          const GroupAttentionOptions& options,
+                                          const CpuKernels& kernels = cpu_kernels());
 
 }  // namespace dmoerm::ops

@@ -1,9 +1,10 @@
-// Every instruction set's kernels on this processor: the exponential, and attention against each other.
+// The kernels of every instruction set that this processor has (the ops themselves use only the best).
 #include "dmoerm/ops/cpu_kernels.h"
 
 #include <cmath>
 #include <limits>
 
+#include "dmoerm/ops/group_attention_cpu.h"
 #include "testing.h"
 
 namespace dmoerm::ops {
@@ -58,6 +59,60 @@ TEST_P(Kernels, PackingPadsWithZeros) {
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t i = 0; i < round_up(count); ++i)
       EXPECT_EQ(columns[c * round_up(count) + i], i < count ? src[i * stride + c] : 0);
+}
+
+TEST_P(Kernels, AttentionEqualsReference) {
+  torch::manual_seed(3);
+  const GroupAttentionOptions options = {
+      .segments = make_table({{70, 90, 3}, {7}}), .scale = 0.3, .window = 61};
+  const auto random = [](int64_t heads) { return torch::randn({170, heads, 20}); };
+  const Tensor q = random(6), k = random(2), v = random(2), direction = random(6);
+  const AttentionForward forward = attention_forward_cpu(q, k, v, options, true, *GetParam());
+  const AttentionGradients actual = attention_backward_cpu(direction, q, k, v, forward, options, *GetParam());
+
+  std::vector<Tensor> in;
+  for (const Tensor& x : {q, k, v}) in.push_back(x.to(torch::kFloat64).set_requires_grad(true));
+  const Tensor expected = group_attention_reference(in[0], in[1], in[2], options);
+  const auto expected_grads = gradients(expected, direction.to(torch::kFloat64), in);
+  EXPECT_LT(relative_error(forward.out_QHV, expected), 3e-6);
+  EXPECT_LT(relative_error(actual.q_QHC, expected_grads[0]), 3e-6);
+  EXPECT_LT(relative_error(actual.k_TGC, expected_grads[1]), 3e-6);
+  EXPECT_LT(relative_error(actual.v_TGV, expected_grads[2]), 3e-6);
+}
+
+// The sets agree; the tests of the ops hold one of them against the plain forms.
+TEST_P(Kernels, ElementwiseEqualsThePlainestSet) {
+  const int64_t rows = 5, width = 38;
+  const auto run = [&](const CpuKernels& kernels) {
+    torch::manual_seed(5);
+    const auto random = [&] { return torch::randn({rows, width}); };
+    const Tensor x = random(), weight = torch::randn({width}), grad = random(), up = random();
+    std::vector<Tensor> out;
+    const auto result = [&] {
+      out.push_back(torch::zeros({rows, width}));
+      return out.back().data_ptr<float>();
+    };
+    const auto data = [](const Tensor& tensor) { return tensor.data_ptr<float>(); };
+    const Tensor rms = torch::empty({rows}), angle = torch::randn({rows, 9}), cos = angle.cos(),
+                 sin = angle.sin();
+    kernels.rms_norm_forward(data(x), data(weight), result(), data(rms), rows, width, 1e-5f);
+    float* const grad_x = result();
+    kernels.rms_norm_backward(data(x), data(weight), data(rms), data(grad), grad_x, result(), rows, width);
+    kernels.rotary(data(x), data(cos), data(sin), result(), rows, 2, 19, 9, 1);
+    kernels.swiglu_forward(data(x), data(up), result(), rows * width);
+    float* const grad_gate = result();
+    kernels.swiglu_backward(data(x), data(up), data(grad), grad_gate, result(), rows * width);
+    float *const first = result(), *const second = result();
+    const AdamWConstants constants = {0.99f, 0.9f, 0.1f, 0.99f, 0.01f, 1e-3f, 3, 1e-8f, 2};
+    kernels.adamw(data(x), data(grad), first, second, rows * width, constants);
+    out.push_back(x);
+    const std::vector<uint64_t> keys = {1, 1ull << 40, 3, 4, 5};
+    kernels.row_dropout(data(x), result(), keys.data(), rows, width, 1u << 31, 2, false);
+    out.push_back(torch::tensor({kernels.sum_of_squares(data(x), rows * width)}, torch::kFloat64));
+    return out;
+  };
+  const auto expected = run(*usable().front()), actual = run(*GetParam());
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_LT(relative_error(actual[i], expected[i]), 1e-6) << i;
 }
 
 }  // namespace
