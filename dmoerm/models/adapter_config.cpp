@@ -95,7 +95,8 @@ std::vector<std::pair<text::Regex, T>> read_patterns(ConfigReader& config, const
   if (!config.has(key)) return result;
   const std::string where = fmt::format("{}: {}", config.where(), key);
   if (!config.raw(key).is_object()) fail(where, "found {}, expected an object", json_kind(config.raw(key)));
-  for (const auto& [expression, unordered] : nlohmann::ordered_json::parse(text).at(key).items())
+  const auto ordered = nlohmann::ordered_json::parse(text);
+  for (const auto& [expression, value] : ordered.at(key).items())
     result.emplace_back(whole_name("(.*\\.)?(" + expression + ")", where),
                         json_field<T>(config.raw(key), expression, where));
   return result;

@@ -149,7 +149,7 @@ TEST(DamagedAdapter, Configuration) {
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = nullptr; }), HasSubstr("target_modules"));
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {1}; }), HasSubstr("expected strings"));
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"query"}; }), HasSubstr("\"query\""));
-  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = "(q_proj"; }), HasSubstr("not a valid expression"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = "(q_proj"; }), HasSubstr("not a valid regular expression"));
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj"}; }), HasSubstr("belongs to no target module"));
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj", "v_proj", "k_proj"}; }),
               HasSubstr("k_proj.lora_A.weight is missing"));

@@ -219,7 +219,7 @@ TEST(DamagedCheckpoint, Configuration) {
   EXPECT_THAT(error_with([](Json& c) { c["num_hidden_layers"] = 1; }), HasSubstr("have no place"));
   EXPECT_THAT(error_with([](Json& c) { c["num_attention_heads"] = 0; }), HasSubstr("attention heads"));
   EXPECT_THAT(error_with([](Json& c) { c["hidden_act"] = "xielu"; }), HasSubstr("\"xielu\" is not supported"));
-  EXPECT_THAT(error_with([](Json& c) { c["attention_bias"] = true; }), HasSubstr("q_proj.bias is missing"));
+  EXPECT_THAT(error_with([](Json& c) { c["attention_bias"] = true; }), HasSubstr("self_attn.k_proj.bias is missing"));
   EXPECT_THAT(error_with([](Json& c) { c["vocab_size"] = 161; }), HasSubstr("shape [160, 64], expected [161, 64]"));
   EXPECT_THAT(error_with([](Json& c) { c["architectures"] = {"LlamaForRewardModelWithGating"}; }),
               HasSubstr("LlamaForRewardModelWithGating"));
