@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <map>
 
 #include "dmoerm/data/record_format.h"
@@ -266,6 +267,47 @@ TEST(BadRecords, EachIsNamed) {
   EXPECT_EQ(reason(R"({"prompt":"p","responses":[""]})", scoring), "(no error)");
   EXPECT_THAT(reason(R"({"prompt_ids":[],"response_ids":[[]]})", scoring), HasSubstr("no tokens"));
   EXPECT_THAT(reason(native(R"("ranks":[1])"), scoring), HasSubstr("1 ranks, expected 2"));
+}
+
+// Calls visit(row) with every value inside `value`, a part of `row`, replaced by one of each kind or erased.
+void for_each_damage(Json& row, Json& value, const std::function<void(const Json&)>& visit) {
+  const Json whole = value;
+  for (const char* other :
+       {"null", "true", "-1", "1.5", "\"\"", "\"x\"", "[]", "[null]", "[[]]", "{}", "[{}]"}) {
+    value = Json::parse(other);
+    visit(row);
+  }
+  value = whole;
+  if (!value.is_structured()) return;
+  for (auto item = value.begin(); item != value.end(); ++item) for_each_damage(row, *item, visit);
+  for (const auto& [key, item] : whole.items()) {
+    if (value.is_object()) {
+      value.erase(key);
+    } else {
+      value.erase(std::stoul(key));  // a list's keys are its indices
+    }
+    visit(row);
+    value = whole;
+  }
+}
+
+TEST(BadRecords, DamageAnywhereInAnyFormatIsAnErrorOrARecord) {
+  LineReader lines(DMOERM_TEST_DATA "/../../examples/data/formats.jsonl");
+  int64_t bad = 0, good = 0;
+  for (std::string line; lines.next(line);) {
+    Json row = Json::parse(line);
+    for_each_damage(row, row, [&](const Json& damaged) {
+      try {
+        parse_record(damaged.dump());
+        ++good;
+      } catch (const Error& error) {  // anything else fails the test
+        EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+        ++bad;
+      }
+    });
+  }
+  EXPECT_GT(bad, 500);
+  EXPECT_GT(good, 50);
 }
 
 TEST(Reader, NamesFileAndLineAndGoesOn) {
