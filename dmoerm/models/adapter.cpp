@@ -35,16 +35,20 @@ Tensor initial_a(const nn::LinearShape& layer, int64_t rank, uint64_t seed) {
 class AdapterTensors {
  public:
   AdapterTensors(const fs::path& directory, torch::Device device)
-      : file_(path_in(directory)), where_(file_.path().string()), options_(torch::TensorOptions(device).dtype(torch::kFloat32)) {}
+      : file_(path_in(directory)),
+        where_(file_.path().string()),
+        options_(torch::TensorOptions(device).dtype(torch::kFloat32)) {}
 
   bool contains(const std::string& name) const { return file_.contains(name); }
 
   Tensor take(const std::string& name, int64_t rows, int64_t columns) {
     if (!file_.contains(name)) fail(where_, "tensor {} is missing", name);
     if (const auto shape = file_.shape(name); shape != std::vector<int64_t>{rows, columns})
-      fail(where_, "tensor {} has shape [{}], expected [{}, {}]", name, fmt::join(shape, ", "), rows, columns);
+      fail(where_, "tensor {} has shape [{}], expected [{}, {}]", name, fmt::join(shape, ", "), rows,
+           columns);
     if (!torch::isFloatingType(file_.dtype(name)))
-      fail(where_, "tensor {} holds {}, expected floating-point numbers", name, torch::toString(file_.dtype(name)));
+      fail(where_, "tensor {} holds {}, expected floating-point numbers", name,
+           torch::toString(file_.dtype(name)));
     taken_.insert(name);
     return file_.tensor(name).to(options_, /*non_blocking=*/false, /*copy=*/true);
   }
@@ -64,7 +68,8 @@ class AdapterTensors {
   static fs::path path_in(const fs::path& directory) {
     const fs::path path = directory / "adapter_model.safetensors";
     if (!fs::exists(path) && fs::exists(directory / "adapter_model.bin"))
-      fail(directory.string(), "found pickled weights (adapter_model.bin), expected adapter_model.safetensors; "
+      fail(directory.string(),
+           "found pickled weights (adapter_model.bin), expected adapter_model.safetensors; "
            "convert them once with PEFT: PeftModel.from_pretrained(base, \"{0}\").save_pretrained(\"{0}\")",
            directory.string());
     return path;
@@ -118,7 +123,8 @@ void save_adapter(const fs::path& directory, const Adapter& adapter) {
     tensors[tensor_name(layer, "lora_A")] = pair.a.detach().to(torch::kFloat32);
     tensors[tensor_name(layer, "lora_B")] = pair.b.detach().to(torch::kFloat32);
   }
-  if (adapter.score_weight.defined()) tensors[kScoreTensor] = adapter.score_weight.detach().to(torch::kFloat32);
+  if (adapter.score_weight.defined())
+    tensors[kScoreTensor] = adapter.score_weight.detach().to(torch::kFloat32);
   save_safetensors(directory / "adapter_model.safetensors", tensors);
   write_file_atomically(directory / "adapter_config.json", dump_json(adapter_config_json(adapter), 2) + "\n");
 }

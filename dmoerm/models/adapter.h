@@ -29,8 +29,8 @@ struct Adapter {
 // A zero update: A uniform (Kaiming, as PEFT), B zero. Error for a target that matches no layer.
 Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint64_t seed);
 
-// Checks every name and shape against the decoder; a left-over tensor, a target without tensors, or an option that
-// is not supported (DoRA, …) is an error that names it.
+// Checks every name and shape against the decoder; a left-over tensor, a target without tensors, or an option
+// that is not supported (DoRA, …) is an error that names it.
 Adapter load_adapter(const std::filesystem::path& directory, const nn::Decoder& decoder);
 
 // Writes both files into `directory`, which exists; PEFT loads them.

@@ -13,8 +13,8 @@ namespace {
 // Options of PEFT that change no number once an adapter is trained.
 void ignore_harmless(ConfigReader& config) {
   config.ignore({"auto_mapping", "peft_version", "revision", "task_type", "inference_mode", "megatron_core",
-                 "qalora_group_size", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "runtime_config",
-                 "ensure_weight_tying"});
+                 "qalora_group_size", "loftq_config", "eva_config", "corda_config", "lora_ga_config",
+                 "runtime_config", "ensure_weight_tying"});
 }
 
 void refuse_unsupported(ConfigReader& config) {
@@ -54,7 +54,8 @@ std::vector<nn::LinearShape> chosen_layers(ConfigReader& config, const std::stri
   const Json& value = config.raw(key);
   const std::string where = fmt::format("{}: {}", config.where(), key);
   if (value.is_array()) return target_layers(strings(value, where), layers, false, where);
-  if (!value.is_string()) fail(where, "found {}, expected a list of names or an expression", json_kind(value));
+  if (!value.is_string())
+    fail(where, "found {}, expected a list of names or an expression", json_kind(value));
   if (value == "all-linear") return layers;
   const text::Regex pattern = whole_name(value.get<std::string>(), where);
   std::vector<nn::LinearShape> result;
@@ -90,7 +91,7 @@ bool narrow_layers(ConfigReader& config, std::vector<nn::LinearShape>& layers) {
 // rank_pattern and alpha_pattern: the first expression that matches counts, so the file's order matters.
 template <typename T>
 std::vector<std::pair<text::Regex, T>> read_patterns(ConfigReader& config, const std::string& text,
-                                                       const std::string& key) {
+                                                     const std::string& key) {
   std::vector<std::pair<text::Regex, T>> result;
   if (!config.has(key)) return result;
   const std::string where = fmt::format("{}: {}", config.where(), key);
@@ -147,7 +148,9 @@ AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vecto
     fail(where_, "option \"{}\" is {}: not supported", option, config.raw(option).dump());
 }
 
-int64_t AdapterConfig::rank_of(const std::string& layer) const { return first_match(ranks_, layer, options_.rank); }
+int64_t AdapterConfig::rank_of(const std::string& layer) const {
+  return first_match(ranks_, layer, options_.rank);
+}
 
 double AdapterConfig::scale_of(const std::string& layer) const {
   return lora_scale(first_match(alphas_, layer, options_.alpha), rank_of(layer), options_.rslora);

@@ -16,8 +16,8 @@ inline constexpr const char* kModulePrefix = "model.";
 
 class AdapterConfig {
  public:
-  // Error, naming the option, for what is not supported. `layers`: the decoder's linear layers. The targets of
-  // `options` are then the list that was read, or the layers that an expression chose.
+  // Error, naming the option, for what is not supported. `layers`: the decoder's linear layers. The targets
+  // of `options` are then the list that was read, or the layers that an expression chose.
   AdapterConfig(const std::filesystem::path& path, const std::vector<nn::LinearShape>& layers);
 
   const LoraOptions& options() const { return options_; }
@@ -36,11 +36,11 @@ class AdapterConfig {
   bool saves_score_ = false;
 };
 
-// The layers that a target list of PEFT means. Error when `every_target_matches` and one of them means none, or
-// when none means any.
+// The layers that a target list of PEFT means. Error when `every_target_matches` and one of them means none,
+// or when none means any.
 std::vector<nn::LinearShape> target_layers(const std::vector<std::string>& targets,
-                                           const std::vector<nn::LinearShape>& layers, bool every_target_matches,
-                                           std::string_view where);
+                                           const std::vector<nn::LinearShape>& layers,
+                                           bool every_target_matches, std::string_view where);
 
 // Error for a rank, alpha or dropout that no LoRA can have.
 void check_lora(const LoraOptions& options, std::string_view where);

@@ -16,14 +16,15 @@ namespace dmoerm::models {
 enum class HeadKind { None, Score, LanguageModel };
 
 struct Checkpoint {
-  std::string family;                     // model_type: "llama", "qwen2"
+  std::string family;  // model_type: "llama", "qwen2"
   std::shared_ptr<nn::Decoder> decoder;
   HeadKind head = HeadKind::None;
-  Tensor score_weight;                    // [num_labels, D] float32 (Score)
-  Tensor lm_weight;                       // [V, D] (LanguageModel; the embedding itself when tied)
-  std::vector<std::string> labels;        // id2label in order (Score); empty when writing: LABEL_0 …
-  std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;  // the first one where a file lists several
-  Json config;                            // config.json as read; null for a new model
+  Tensor score_weight;              // [num_labels, D] float32 (Score)
+  Tensor lm_weight;                 // [V, D] (LanguageModel; the embedding itself when tied)
+  std::vector<std::string> labels;  // id2label in order (Score); empty when writing: LABEL_0 …
+  std::optional<int64_t> bos_token_id, eos_token_id,
+      pad_token_id;  // the first one where a file lists several
+  Json config;       // config.json as read; null for a new model
 };
 
 struct LoadOptions {
@@ -31,13 +32,14 @@ struct LoadOptions {
   torch::ScalarType dtype = torch::kFloat32;  // of the decoder's weights
 };
 
-// Error, naming file and tensor, for a missing, left-over or misshapen tensor, an unknown family, a setting that
-// is not supported, pickled .bin weights. A causal LM is a valid base.
+// Error, naming file and tensor, for a missing, left-over or misshapen tensor, an unknown family, a setting
+// that is not supported, pickled .bin weights. A causal LM is a valid base.
 Checkpoint load_checkpoint(const std::filesystem::path& directory, const LoadOptions& options = {});
 
-// Writes config.json and model.safetensors (float32) into `directory`, which exists: as <Family>ForSequenceClassification
-// (Score), <Family>ForCausalLM (LanguageModel, or None with tied embeddings), <Family>Model (None), such that
-// transformers gives the same scores. Settings of `config` that the decoder does not know are kept.
+// Writes config.json and model.safetensors (float32) into `directory`, which exists: as
+// <Family>ForSequenceClassification (Score), <Family>ForCausalLM (LanguageModel, or None with tied
+// embeddings), <Family>Model (None), such that transformers gives the same scores. Settings of `config` that
+// the decoder does not know are kept.
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);
 
 }  // namespace dmoerm::models

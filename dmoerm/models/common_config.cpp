@@ -42,7 +42,8 @@ void refuse_unsupported(ConfigReader& config) {
       fail(config.where(), "\"{}\" is {}: not supported", key, value.dump());
   }
   if (config.get("partial_rotary_factor", 1.0) != 1.0)
-    fail(config.where(), "partial_rotary_factor is {}, expected 1", config.raw("partial_rotary_factor").dump());
+    fail(config.where(), "partial_rotary_factor is {}, expected 1",
+         config.raw("partial_rotary_factor").dump());
   if (config.get("attention_dropout", 0.0) != 0.0)
     log().warn("{}: attention_dropout {} is not used in training here", config.where(),
                config.raw("attention_dropout").dump());

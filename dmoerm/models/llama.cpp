@@ -17,7 +17,8 @@ nn::DecoderConfig read(ConfigReader& config) {
 
 void write(const nn::DecoderConfig& decoder, Json& config) {
   if (decoder.qkv_bias != decoder.o_bias || decoder.sliding_window != 0)
-    fail("llama", "cannot write a decoder with a bias on some attention layers only, or with a sliding window");
+    fail("llama",
+         "cannot write a decoder with a bias on some attention layers only, or with a sliding window");
   write_common_config(decoder, config);
   config["attention_bias"] = decoder.qkv_bias;
   config["mlp_bias"] = decoder.mlp_bias;

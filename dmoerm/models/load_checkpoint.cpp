@@ -12,12 +12,37 @@ namespace fs = std::filesystem;
 
 // Settings of transformers that change no number here. Generation settings of old files are in it as well.
 void ignore_harmless(ConfigReader& config) {
-  config.ignore({"architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "use_cache",
-                 "initializer_range", "max_position_embeddings", "_name_or_path", "auto_map", "problem_type",
-                 "output_attentions", "output_hidden_states", "return_dict", "torchscript", "is_decoder",
-                 "tokenizer_class", "finetuning_task", "attn_implementation", "_attn_implementation",
-                 "_attn_implementation_autoset", "label2id", "chunk_size_feed_forward", "sep_token_id",
-                 "max_length", "temperature", "top_k", "top_p", "do_sample", "repetition_penalty", "unsloth_version",
+  config.ignore({"architectures",
+                 "model_type",
+                 "torch_dtype",
+                 "dtype",
+                 "transformers_version",
+                 "use_cache",
+                 "initializer_range",
+                 "max_position_embeddings",
+                 "_name_or_path",
+                 "auto_map",
+                 "problem_type",
+                 "output_attentions",
+                 "output_hidden_states",
+                 "return_dict",
+                 "torchscript",
+                 "is_decoder",
+                 "tokenizer_class",
+                 "finetuning_task",
+                 "attn_implementation",
+                 "_attn_implementation",
+                 "_attn_implementation_autoset",
+                 "label2id",
+                 "chunk_size_feed_forward",
+                 "sep_token_id",
+                 "max_length",
+                 "temperature",
+                 "top_k",
+                 "top_p",
+                 "do_sample",
+                 "repetition_penalty",
+                 "unsloth_version",
                  "unsloth_fixed"});
 }
 
@@ -40,8 +65,9 @@ std::vector<std::string> read_labels(ConfigReader& config) {
   for (int64_t i = 0; i < count; ++i) {
     const std::string fallback = fmt::format("LABEL_{}", i);
     const bool use_names = names.is_object() && named == count;
-    labels.push_back(use_names ? json_field<std::string>(names, std::to_string(i), config.where() + ": id2label")
-                               : fallback);
+    labels.push_back(use_names
+                         ? json_field<std::string>(names, std::to_string(i), config.where() + ": id2label")
+                         : fallback);
   }
   return labels;
 }
@@ -104,7 +130,8 @@ Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options
     result.score_weight = files.take("score.weight", {static_cast<int64_t>(labels.size()), shape.hidden_size},
                                      tensor_options.dtype(torch::kFloat32));
   }
-  if (result.head == HeadKind::LanguageModel) result.lm_weight = read_lm_weight(files, *result.decoder, tensor_options);
+  if (result.head == HeadKind::LanguageModel)
+    result.lm_weight = read_lm_weight(files, *result.decoder, tensor_options);
   files.finish(family.unused_suffixes);
   return result;
 }

@@ -1,4 +1,5 @@
-// Qwen2 and Qwen2.5: biases on q, k and v, and a sliding window in some layers. Qwen2Config of transformers 4 and 5.
+// Qwen2 and Qwen2.5: biases on q, k and v, and a sliding window in some layers. Qwen2Config of transformers 4
+// and 5.
 #include <algorithm>
 
 #include "dmoerm/models/common_config.h"
@@ -13,7 +14,8 @@ std::vector<bool> read_layer_types(ConfigReader& config) {
   if (!types.is_array()) fail(config.where(), "\"layer_types\" is {}, expected a list", json_kind(types));
   for (const Json& type : types) {
     if (type != "full_attention" && type != "sliding_attention")
-      fail(config.where(), "layer type {} is not supported: expected full_attention or sliding_attention", type.dump());
+      fail(config.where(), "layer type {} is not supported: expected full_attention or sliding_attention",
+           type.dump());
     windowed.push_back(type == "sliding_attention");
   }
   return windowed;
@@ -33,7 +35,8 @@ void read_window(ConfigReader& config, nn::DecoderConfig& decoder) {
   }
   if (std::ranges::find(windowed, true) == windowed.end()) return;
   if (!use_window || window <= 0)
-    fail(config.where(), "layer_types has sliding_attention, but use_sliding_window or sliding_window is not set");
+    fail(config.where(),
+         "layer_types has sliding_attention, but use_sliding_window or sliding_window is not set");
   decoder.sliding_window = window;
   decoder.windowed_layers = windowed;
 }

@@ -8,7 +8,8 @@ namespace {
 
 std::string class_suffix(const Checkpoint& checkpoint) {
   if (checkpoint.head == HeadKind::Score) return "ForSequenceClassification";
-  const bool causal = checkpoint.head == HeadKind::LanguageModel || checkpoint.decoder->config().tied_embeddings;
+  const bool causal =
+      checkpoint.head == HeadKind::LanguageModel || checkpoint.decoder->config().tied_embeddings;
   return causal ? "ForCausalLM" : "Model";
 }
 
@@ -53,12 +54,14 @@ Json new_config(const Checkpoint& checkpoint) {
 void check_head(const Checkpoint& checkpoint) {
   const nn::DecoderConfig& config = checkpoint.decoder->config();
   if (checkpoint.head == HeadKind::Score) {
-    DMOERM_ASSERT(checkpoint.score_weight.dim() == 2 && checkpoint.score_weight.size(1) == config.hidden_size);
+    DMOERM_ASSERT(checkpoint.score_weight.dim() == 2 &&
+                  checkpoint.score_weight.size(1) == config.hidden_size);
     DMOERM_ASSERT(checkpoint.labels.empty() ||
                   static_cast<int64_t>(checkpoint.labels.size()) == checkpoint.score_weight.size(0));
   }
   if (checkpoint.head == HeadKind::LanguageModel && !config.tied_embeddings)
-    DMOERM_ASSERT(checkpoint.lm_weight.sizes() == torch::IntArrayRef({config.vocab_size, config.hidden_size}));
+    DMOERM_ASSERT(checkpoint.lm_weight.sizes() ==
+                  torch::IntArrayRef({config.vocab_size, config.hidden_size}));
 }
 
 }  // namespace

@@ -16,13 +16,17 @@ namespace fs = std::filesystem;
   const std::string where = directory.string();
   if (fs::exists(directory / "pytorch_model.bin") || fs::exists(directory / "pytorch_model.bin.index.json"))
     fail(where,
-         "found pickled weights (pytorch_model.bin), expected model.safetensors; convert them once with transformers: "
-         "AutoModelForSequenceClassification (or …CausalLM) .from_pretrained(\"{0}\").save_pretrained(\"{0}\")",
+         "found pickled weights (pytorch_model.bin), expected model.safetensors; convert them once with "
+         "transformers: "
+         "AutoModelForSequenceClassification (or …CausalLM) "
+         ".from_pretrained(\"{0}\").save_pretrained(\"{0}\")",
          where);
   fail(where, "found neither model.safetensors nor model.safetensors.index.json");
 }
 
-std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 }  // namespace
 
@@ -53,7 +57,8 @@ void WeightFiles::open_shards(const fs::path& directory, const fs::path& index) 
     if (fs::path(name).filename() != name) fail(where_, "shard \"{}\" is not a file name", name);
     const auto [shard, added] = shards.emplace(name, files_.size());
     if (added) files_.emplace_back(directory / name);
-    if (!files_[shard->second].contains(tensor)) fail(where_, "tensor {} is not in its shard {}", tensor, name);
+    if (!files_[shard->second].contains(tensor))
+      fail(where_, "tensor {} is not in its shard {}", tensor, name);
     file_of_.emplace(tensor, shard->second);
   }
   for (size_t i = 0; i < files_.size(); ++i)
@@ -78,7 +83,8 @@ Tensor WeightFiles::take(const std::string& name, const std::vector<int64_t>& sh
   if (file.shape(name) != shape)
     fail(where, "tensor {} has shape {}, expected {}", name, shape_text(file.shape(name)), shape_text(shape));
   if (!torch::isFloatingType(file.dtype(name)))
-    fail(where, "tensor {} holds {}, expected floating-point numbers", name, torch::toString(file.dtype(name)));
+    fail(where, "tensor {} holds {}, expected floating-point numbers", name,
+         torch::toString(file.dtype(name)));
   taken_.insert(name);
   return file.tensor(name).to(options, /*non_blocking=*/false, /*copy=*/true);
 }
@@ -86,7 +92,8 @@ Tensor WeightFiles::take(const std::string& name, const std::vector<int64_t>& sh
 void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes) const {
   std::vector<std::string> left;
   for (const auto& [name, file] : file_of_) {
-    const bool unused = std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); });
+    const bool unused =
+        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); });
     if (!unused && taken_.count(name) == 0) left.push_back(name);
   }
   if (left.empty()) return;

@@ -19,9 +19,10 @@ class WeightFiles {
   bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
   bool any_begins_with(const std::string& prefix) const;
 
-  // The tensor converted to `options` (a copy); Error, naming file and tensor, when it is missing, of another shape
-  // or does not hold floating-point numbers.
-  Tensor take(const std::string& name, const std::vector<int64_t>& shape, const torch::TensorOptions& options);
+  // The tensor converted to `options` (a copy); Error, naming file and tensor, when it is missing, of another
+  // shape or does not hold floating-point numbers.
+  Tensor take(const std::string& name, const std::vector<int64_t>& shape,
+              const torch::TensorOptions& options);
 
   // Error when a tensor was never taken, unless its name ends with one of `unused_suffixes`.
   void finish(const std::vector<std::string_view>& unused_suffixes) const;

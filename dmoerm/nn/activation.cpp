@@ -13,18 +13,21 @@ namespace {
 
 using Gate = Tensor (*)(const Tensor& gate, const Tensor& up);
 
-Tensor gated_gelu(const Tensor& gate, const Tensor& up) { return torch::gelu(gate) * up; }
-Tensor gated_gelu_tanh(const Tensor& gate, const Tensor& up) { return torch::gelu(gate, "tanh") * up; }
-Tensor gated_relu(const Tensor& gate, const Tensor& up) { return torch::relu(gate) * up; }
+Tensor gated_gelu(const Tensor& gate, const Tensor& up) {
+  return torch::gelu(gate) * up;
+}
+Tensor gated_gelu_tanh(const Tensor& gate, const Tensor& up) {
+  return torch::gelu(gate, "tanh") * up;
+}
+Tensor gated_relu(const Tensor& gate, const Tensor& up) {
+  return torch::relu(gate) * up;
+}
 
 const std::map<std::string, Gate>& gates() {
   static const std::map<std::string, Gate> table = {
-      {"silu", ops::swiglu},
-      {"swish", ops::swiglu},
-      {"gelu", gated_gelu},
-      {"gelu_pytorch_tanh", gated_gelu_tanh},
-      {"gelu_new", gated_gelu_tanh},
-      {"relu", gated_relu},
+      {"silu", ops::swiglu},         {"swish", ops::swiglu},
+      {"gelu", gated_gelu},          {"gelu_pytorch_tanh", gated_gelu_tanh},
+      {"gelu_new", gated_gelu_tanh}, {"relu", gated_relu},
   };
   return table;
 }

@@ -15,7 +15,8 @@ Tensor attention(const ForwardPass& pass, int64_t layer, const Tensor& x_TD, con
     return pass.linear(prefix + name, x, x_rows).view({x.size(0), count, config.head_dim});
   };
   const Tensor q_QHC = pass.rotate(heads("q_proj", rows.select(x_TD), rows, config.num_heads), rows);
-  const Tensor k_TGC = pass.rotate(heads("k_proj", x_TD, pass.all_rows(), config.num_kv_heads), pass.all_rows());
+  const Tensor k_TGC =
+      pass.rotate(heads("k_proj", x_TD, pass.all_rows(), config.num_kv_heads), pass.all_rows());
   const Tensor v_TGC = heads("v_proj", x_TD, pass.all_rows(), config.num_kv_heads);
 
   ops::GroupAttentionOptions options;

@@ -13,8 +13,8 @@ Batch to_device(const data::PackedBatch& batch, torch::Device device) {
   const auto copy = [&](const std::vector<int64_t>& values) {
     return torch::tensor(values, torch::kInt64).to(device);
   };
-  return {copy(batch.tokens),   copy(batch.positions), copy(batch.last_token), batch.segments,
-          batch.last_token,     batch.expert_offsets,  batch.row_keys,         *largest};
+  return {copy(batch.tokens), copy(batch.positions), copy(batch.last_token), batch.segments,
+          batch.last_token,   batch.expert_offsets,  batch.row_keys,         *largest};
 }
 
 }  // namespace dmoerm::nn

@@ -19,7 +19,8 @@ Tensor initial_weight(const std::string& name, const std::vector<int64_t>& shape
   return weight;
 }
 
-NamedTensors initial_weights(const DecoderConfig& config, uint64_t seed, const torch::TensorOptions& options) {
+NamedTensors initial_weights(const DecoderConfig& config, uint64_t seed,
+                             const torch::TensorOptions& options) {
   config.validate("decoder");
   NamedTensors weights;
   for (const auto& [name, shape] : weight_shapes(config))
@@ -51,7 +52,8 @@ Decoder::Decoder(DecoderConfig config, NamedTensors weights)
   config_.validate("decoder");
   const auto shapes = weight_shapes(config_);
   DMOERM_ASSERT(shapes.size() == weights_.size());
-  for (const auto& [name, shape] : shapes) DMOERM_ASSERT(weights_.at(name).sizes() == torch::IntArrayRef(shape));
+  for (const auto& [name, shape] : shapes)
+    DMOERM_ASSERT(weights_.at(name).sizes() == torch::IntArrayRef(shape));
   frequencies_ = rotary_frequencies(config_.rotary, config_.head_dim);
 }
 
@@ -64,7 +66,8 @@ Tensor Decoder::block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD
 
 Tensor Decoder::run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const {
   if (batch.largest_token >= config_.vocab_size)
-    fail("decoder", "found token id {}, expected one of a vocabulary of {}", batch.largest_token, config_.vocab_size);
+    fail("decoder", "found token id {}, expected one of a vocabulary of {}", batch.largest_token,
+         config_.vocab_size);
   Tensor x_TD = torch::embedding(pass.weight("embed_tokens.weight"), batch.tokens_T);
   for (int64_t layer = 0; layer + 1 < config_.num_layers; ++layer)
     x_TD = block(pass, layer, x_TD, pass.all_rows());
@@ -94,6 +97,8 @@ void Decoder::set_requires_grad(bool value) {
   for (auto& [name, weight] : weights_) weight.set_requires_grad(value);
 }
 
-torch::Device Decoder::device() const { return weights_.begin()->second.device(); }
+torch::Device Decoder::device() const {
+  return weights_.begin()->second.device();
+}
 
 }  // namespace dmoerm::nn

@@ -31,8 +31,9 @@ class Decoder {
   Tensor hidden(const Batch& batch, const ExpertSet* experts = nullptr) const;
   Tensor last_hidden(const Batch& batch, const ExpertSet* experts = nullptr) const;
 
-  // Weights by canonical name: "embed_tokens.weight", "layers.N.self_attn.q_proj.weight", "layers.N.mlp.up_proj.bias",
-  // "layers.N.input_layernorm.weight", "norm.weight", … Assigning to a tensor in place changes the model.
+  // Weights by canonical name: "embed_tokens.weight", "layers.N.self_attn.q_proj.weight",
+  // "layers.N.mlp.up_proj.bias", "layers.N.input_layernorm.weight", "norm.weight", … Assigning to a tensor in
+  // place changes the model.
   NamedTensors& weights() { return weights_; }
   const NamedTensors& weights() const { return weights_; }
   // Linear layers that may carry a LoRA, with [out, in]: "layers.0.self_attn.q_proj" …

@@ -30,9 +30,9 @@ struct DecoderConfig {
   RotaryConfig rotary;
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   std::string activation = "silu";
-  int64_t sliding_window = 0;          // 0: none
-  std::vector<bool> windowed_layers;   // which layers use it; empty: all
-  bool tied_embeddings = false;        // lm_head is the embedding
+  int64_t sliding_window = 0;         // 0: none
+  std::vector<bool> windowed_layers;  // which layers use it; empty: all
+  bool tied_embeddings = false;       // lm_head is the embedding
 
   // Error, naming the value, for a shape that no decoder can have. `where` is the file or part that gave it.
   void validate(std::string_view where) const;

@@ -10,7 +10,8 @@
 
 namespace dmoerm::nn {
 
-// The low-rank updates of one expert, by layer name ("layers.0.self_attn.q_proj"). Trainable tensors are leaves.
+// The low-rank updates of one expert, by layer name ("layers.0.self_attn.q_proj"). Trainable tensors are
+// leaves.
 struct LoraExpert {
   std::map<std::string, ops::LoraPair> pairs;
   double dropout = 0;  // only while training

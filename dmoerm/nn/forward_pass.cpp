@@ -36,7 +36,8 @@ std::vector<uint64_t> dropout_keys(const Batch& batch, const ExpertSet& set) {
 ForwardPass::ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
                          const Batch& batch, const ExpertSet* experts)
     : config_(config), weights_(weights), batch_(batch), experts_(experts) {
-  const Tensor angles = batch.positions_T.to(torch::kFloat32).unsqueeze(1) * frequencies.to(batch.tokens_T.device());
+  const Tensor angles =
+      batch.positions_T.to(torch::kFloat32).unsqueeze(1) * frequencies.to(batch.tokens_T.device());
   cos_TC = angles.cos();
   sin_TC = angles.sin();
   if (experts_ == nullptr) return;

@@ -34,7 +34,8 @@ class ForwardPass {
   Rows last_rows() const;
 
   const Tensor& weight(const std::string& name) const;
-  // x_QI [Q, I] -> [Q, O]: the linear layer `name`, its bias, and each expert's LoRA on the expert's own rows.
+  // x_QI [Q, I] -> [Q, O]: the linear layer `name`, its bias, and each expert's LoRA on the expert's own
+  // rows.
   Tensor linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const;
   Tensor norm(const std::string& name, const Tensor& x_QD) const;
   // x_QHC [Q, H, C], turned by the rows' positions.

@@ -36,8 +36,8 @@ void check_rotary(const RotaryConfig& config, std::string_view where) {
   check_positive(where, "high_freq_factor", config.high_freq_factor);
   check_positive(where, "original_max_position_embeddings", config.original_max_position);
   if (config.high_freq_factor <= config.low_freq_factor)
-    fail(where, "rotary high_freq_factor is {}, expected more than low_freq_factor {}", config.high_freq_factor,
-         config.low_freq_factor);
+    fail(where, "rotary high_freq_factor is {}, expected more than low_freq_factor {}",
+         config.high_freq_factor, config.low_freq_factor);
 }
 
 Tensor rotary_frequencies(const RotaryConfig& config, int64_t head_dim) {

@@ -45,13 +45,16 @@ TEST(Adapter, NewAdapterIsAZeroUpdateWithPeftsStart) {
   EXPECT_LE(pair.a.abs().max().item<double>(), bound);
   EXPECT_NEAR(pair.a.std().item<double>(), bound / std::sqrt(3.0), 0.05 * bound);
   expect_same_adapter(new_adapter(decoder(), options, 7), adapter);
-  EXPECT_FALSE(torch::equal(new_adapter(decoder(), options, 8).lora.pairs.at("layers.1.mlp.down_proj").a, pair.a));
+  EXPECT_FALSE(
+      torch::equal(new_adapter(decoder(), options, 8).lora.pairs.at("layers.1.mlp.down_proj").a, pair.a));
   EXPECT_EQ(new_adapter(decoder(), {4, 4, 0, true, {"all-linear"}}, 1).lora.pairs.size(), 14u);
   EXPECT_EQ(new_adapter(decoder(), {4, 4, 0, true, {"q_proj"}}, 1).lora.pairs.begin()->second.scale, 2);
 }
 
 TEST(Adapter, NewAdapterRefusesBadOptions) {
-  const auto error = [](const LoraOptions& options) { return error_of([&] { new_adapter(decoder(), options, 1); }); };
+  const auto error = [](const LoraOptions& options) {
+    return error_of([&] { new_adapter(decoder(), options, 1); });
+  };
   EXPECT_THAT(error({8, 8, 0, false, {"q_proj", "qproj"}}), HasSubstr("\"qproj\" matches no linear layer"));
   EXPECT_THAT(error({8, 8, 0, false, {}}), HasSubstr("target_modules is empty"));
   EXPECT_THAT(error({0, 8, 0, false}), HasSubstr("rank is 0"));
@@ -83,7 +86,8 @@ TEST(Adapter, RankAndAlphaPatternsAreWrittenAndRead) {
   TemporaryDirectory directory;
   save_adapter(directory.path(), adapter);
   const Json config = load_json(directory.path() / "adapter_config.json");
-  EXPECT_EQ(config["rank_pattern"], (Json{{"layers.0.self_attn.v_proj", 6}, {"layers.1.self_attn.q_proj", 2}}));
+  EXPECT_EQ(config["rank_pattern"],
+            (Json{{"layers.0.self_attn.v_proj", 6}, {"layers.1.self_attn.q_proj", 2}}));
   EXPECT_EQ(config["alpha_pattern"], (Json{{"layers.1.self_attn.q_proj", 1.5}}));
   EXPECT_TRUE(config["modules_to_save"].is_null());
   expect_same_adapter(load_adapter(directory.path(), decoder()), adapter);
@@ -105,7 +109,10 @@ TEST(Adapter, TargetsMayBeAnExpressionOrNarrowed) {
   TemporaryDirectory saved;
   save_adapter(saved.path(), expression);
   expect_same_adapter(load_adapter(saved.path(), decoder()), expression);
-  EXPECT_EQ(load_with([](Json& c) { c["target_modules"] = {"q_proj", "v_proj", "lm_head"}; }).lora.pairs.size(), 4u);
+  EXPECT_EQ(load_with([](Json& c) {
+              c["target_modules"] = {"q_proj", "v_proj", "lm_head"};
+            }).lora.pairs.size(),
+            4u);
   EXPECT_EQ(load_with([](Json& c) {
               c["target_modules"] = {"q_proj", "k_proj", "v_proj"};
               c["exclude_modules"] = {"k_proj"};
@@ -124,7 +131,8 @@ TEST(Adapter, FirstPatternOfTheFileCounts) {
   const fs::path path = directory.path() / "adapter_config.json";
   std::string text = read_file(path);
   const std::string empty = "\"alpha_pattern\": {}";
-  text.replace(text.find(empty), empty.size(), R"("alpha_pattern": {"v_proj": 2, "layers.*": 20, "0.self_attn.v_proj": 3})");
+  text.replace(text.find(empty), empty.size(),
+               R"("alpha_pattern": {"v_proj": 2, "layers.*": 20, "0.self_attn.v_proj": 3})");
   write_file_atomically(path, text);
   const Adapter adapter = load_adapter(directory.path(), decoder());
   EXPECT_EQ(adapter.lora.pairs.at("layers.0.self_attn.v_proj").scale, 0.5);
@@ -140,7 +148,8 @@ TEST(DamagedAdapter, Configuration) {
     EXPECT_THAT(error_with([&](Json& c) { c[option] = true; }),
                 AllOf(HasSubstr(option), HasSubstr("not supported"), HasSubstr("adapter_config.json")));
   EXPECT_THAT(error_with([](Json& c) { c["layer_replication"] = {{0, 1}}; }), HasSubstr("layer_replication"));
-  EXPECT_THAT(error_with([](Json& c) { c["target_parameters"] = {"mlp.experts"}; }), HasSubstr("target_parameters"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_parameters"] = {"mlp.experts"}; }),
+              HasSubstr("target_parameters"));
   EXPECT_THAT(error_with([](Json& c) { c["init_lora_weights"] = "pissa"; }), HasSubstr("\"pissa\""));
   EXPECT_THAT(error_with([](Json& c) { c["r"] = 5; }), HasSubstr("shape [4, 64], expected [5, 64]"));
   EXPECT_THAT(error_with([](Json& c) { c["r"] = "four"; }), HasSubstr("\"r\" is a string"));
@@ -149,12 +158,19 @@ TEST(DamagedAdapter, Configuration) {
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = nullptr; }), HasSubstr("target_modules"));
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {1}; }), HasSubstr("expected strings"));
   EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"query"}; }), HasSubstr("\"query\""));
-  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = "(q_proj"; }), HasSubstr("not a valid regular expression"));
-  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj"}; }), HasSubstr("belongs to no target module"));
-  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj", "v_proj", "k_proj"}; }),
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = "(q_proj"; }),
+              HasSubstr("not a valid regular expression"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = {"q_proj"}; }),
+              HasSubstr("belongs to no target module"));
+  EXPECT_THAT(error_with([](Json& c) {
+                c["target_modules"] = {"q_proj", "v_proj", "k_proj"};
+              }),
               HasSubstr("k_proj.lora_A.weight is missing"));
   EXPECT_THAT(error_with([](Json& c) { c["rank_pattern"] = {{"q_proj", 0}}; }), HasSubstr("rank 0"));
-  EXPECT_THAT(error_with([](Json& c) { c["alpha_pattern"] = {{"q_proj", "a"}}; }), HasSubstr("alpha_pattern"));
+  EXPECT_THAT(error_with([](Json& c) {
+                c["alpha_pattern"] = {{"q_proj", "a"}};
+              }),
+              HasSubstr("alpha_pattern"));
   EXPECT_THAT(error_with([](Json& c) { c["layers_pattern"] = "blocks", c["layers_to_transform"] = 0; }),
               HasSubstr("layers_pattern"));
 }
@@ -165,13 +181,20 @@ TEST(DamagedAdapter, Tensors) {
     edit_tensors(directory.path() / "adapter_model.safetensors", change);
     return error_of([&] { load_adapter(directory.path(), decoder()); });
   };
-  for (const std::string& name : SafeTensors(fixture("llama-experts/expert0/adapter_model.safetensors")).names())
+  for (const std::string& name :
+       SafeTensors(fixture("llama-experts/expert0/adapter_model.safetensors")).names())
     EXPECT_THAT(error_with([&](NamedTensors& t) { t.erase(name); }), HasSubstr(name + " is missing"));
-  EXPECT_THAT(error_with([](NamedTensors& t) { t["base_model.model.lm_head.weight"] = torch::ones({2, 2}); }),
+  EXPECT_THAT(error_with([](NamedTensors& t) {
+                t["base_model.model.lm_head.weight"] = torch::ones({2, 2});
+              }),
               HasSubstr("base_model.model.lm_head.weight belongs to no target module"));
-  EXPECT_THAT(error_with([](NamedTensors& t) { t["base_model.model.score.weight"] = torch::ones({1, 63}); }),
+  EXPECT_THAT(error_with([](NamedTensors& t) {
+                t["base_model.model.score.weight"] = torch::ones({1, 63});
+              }),
               HasSubstr("shape [1, 63], expected [1, 64]"));
-  EXPECT_THAT(error_with([](NamedTensors& t) { t["base_model.model.score.weight"] = torch::ones({64}, torch::kInt32); }),
+  EXPECT_THAT(error_with([](NamedTensors& t) {
+                t["base_model.model.score.weight"] = torch::ones({64}, torch::kInt32);
+              }),
               HasSubstr("score.weight"));
 }
 

@@ -29,8 +29,9 @@ void expect_same_model(const Checkpoint& actual, const Checkpoint& expected) {
 }
 
 TEST(Checkpoint, SavedAndLoadedIsIdentical) {
-  for (const char* name : {"llama-seq", "llama-lm", "llama_tied_bias_sharded-seq", "llama_tied_bias_sharded-lm",
-                           "llama_rope_llama3-seq", "qwen2-seq", "qwen2-lm", "qwen2_labels3-seq"}) {
+  for (const char* name :
+       {"llama-seq", "llama-lm", "llama_tied_bias_sharded-seq", "llama_tied_bias_sharded-lm",
+        "llama_rope_llama3-seq", "qwen2-seq", "qwen2-lm", "qwen2_labels3-seq"}) {
     SCOPED_TRACE(name);
     const Checkpoint model = load_checkpoint(fixture(name));
     TemporaryDirectory directory;
@@ -168,9 +169,13 @@ TEST(Checkpoint, ReadsTheSlidingWindowOfQwen2) {
     config["max_window_layers"] = 0;
   });
   EXPECT_EQ(off.sliding_window, 0);
-  EXPECT_THAT(error_of([&] { with([](Json& c) { c["layer_types"] = {"chunked_attention", "full_attention"}; }); }),
+  EXPECT_THAT(error_of([&] {
+                with([](Json& c) { c["layer_types"] = {"chunked_attention", "full_attention"}; });
+              }),
               HasSubstr("layer type \"chunked_attention\""));
-  EXPECT_THAT(error_of([&] { with([](Json& c) { c["layer_types"] = {"sliding_attention", "full_attention"}; }); }),
+  EXPECT_THAT(error_of([&] {
+                with([](Json& c) { c["layer_types"] = {"sliding_attention", "full_attention"}; });
+              }),
               HasSubstr("use_sliding_window"));
 }
 
@@ -186,8 +191,9 @@ TEST(Checkpoint, TiedHeadMayBeStoredWhenItIsTheEmbedding) {
   TemporaryDirectory directory(fixture("llama-lm"));
   edit_json(directory.path() / "config.json", [](Json& config) { config["tie_word_embeddings"] = true; });
   EXPECT_THAT(error_of([&] { load_checkpoint(directory.path()); }), HasSubstr("differs from the embedding"));
-  edit_tensors(directory.path() / "model.safetensors",
-               [](NamedTensors& tensors) { tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]; });
+  edit_tensors(directory.path() / "model.safetensors", [](NamedTensors& tensors) {
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"];
+  });
   EXPECT_EQ(load_checkpoint(directory.path()).head, HeadKind::LanguageModel);
 }
 
@@ -213,45 +219,67 @@ TEST(DamagedCheckpoint, Configuration) {
   EXPECT_THAT(error_with([](Json& c) { c["model_type"] = "gpt3"; }),
               AllOf(HasSubstr("\"gpt3\" is not a known family"), HasSubstr("llama, qwen2")));
   EXPECT_THAT(error_with([](Json& c) { c["hidden_size"] = 64.5; }), HasSubstr("a fraction"));
-  EXPECT_THAT(error_with([](Json& c) { c["rms_norm_eps"] = "small"; }), HasSubstr("\"rms_norm_eps\" is a string"));
-  EXPECT_THAT(error_with([](Json& c) { c["num_hidden_layers"] = 1'000'000'000'000; }), HasSubstr("1000000000000"));
+  EXPECT_THAT(error_with([](Json& c) { c["rms_norm_eps"] = "small"; }),
+              HasSubstr("\"rms_norm_eps\" is a string"));
+  EXPECT_THAT(error_with([](Json& c) { c["num_hidden_layers"] = 1'000'000'000'000; }),
+              HasSubstr("1000000000000"));
   EXPECT_THAT(error_with([](Json& c) { c["num_hidden_layers"] = 3; }), HasSubstr("tensor model.layers.2."));
   EXPECT_THAT(error_with([](Json& c) { c["num_hidden_layers"] = 1; }), HasSubstr("have no place"));
   EXPECT_THAT(error_with([](Json& c) { c["num_attention_heads"] = 0; }), HasSubstr("attention heads"));
-  EXPECT_THAT(error_with([](Json& c) { c["hidden_act"] = "xielu"; }), HasSubstr("\"xielu\" is not supported"));
-  EXPECT_THAT(error_with([](Json& c) { c["attention_bias"] = true; }), HasSubstr("self_attn.k_proj.bias is missing"));
-  EXPECT_THAT(error_with([](Json& c) { c["vocab_size"] = 161; }), HasSubstr("shape [160, 64], expected [161, 64]"));
+  EXPECT_THAT(error_with([](Json& c) { c["hidden_act"] = "xielu"; }),
+              HasSubstr("\"xielu\" is not supported"));
+  EXPECT_THAT(error_with([](Json& c) { c["attention_bias"] = true; }),
+              HasSubstr("self_attn.k_proj.bias is missing"));
+  EXPECT_THAT(error_with([](Json& c) { c["vocab_size"] = 161; }),
+              HasSubstr("shape [160, 64], expected [161, 64]"));
   EXPECT_THAT(error_with([](Json& c) { c["architectures"] = {"LlamaForRewardModelWithGating"}; }),
               HasSubstr("LlamaForRewardModelWithGating"));
-  EXPECT_THAT(error_with([](Json& c) { c["quantization_config"] = {{"bits", 4}}; }), HasSubstr("quantization_config"));
-  EXPECT_THAT(error_with([](Json& c) { c["id2label"] = {{"0", "a"}, {"1", "b"}}; }), HasSubstr("expected [2, 64]"));
+  EXPECT_THAT(error_with([](Json& c) {
+                c["quantization_config"] = {{"bits", 4}};
+              }),
+              HasSubstr("quantization_config"));
+  EXPECT_THAT(error_with([](Json& c) {
+                c["id2label"] = {{"0", "a"}, {"1", "b"}};
+              }),
+              HasSubstr("expected [2, 64]"));
   EXPECT_THAT(error_with([](Json& c) { c["id2label"] = {{"7", "a"}}; }), HasSubstr("\"0\" is missing"));
   EXPECT_THAT(error_with([](Json& c) { c["pad_token_id"] = "<pad>"; }), HasSubstr("pad_token_id"));
-  EXPECT_THAT(error_with([](Json& c) { c["rope_parameters"] = {{"rope_type", "linear"}}; }),
+  EXPECT_THAT(error_with([](Json& c) {
+                c["rope_parameters"] = {{"rope_type", "linear"}};
+              }),
               HasSubstr("\"factor\" is missing"));
-  EXPECT_THAT(error_with([](Json& c) { c["rope_parameters"]["full_attention"] = {{"rope_theta", 3}}; }),
+  EXPECT_THAT(error_with([](Json& c) {
+                c["rope_parameters"]["full_attention"] = {{"rope_theta", 3}};
+              }),
               HasSubstr("\"full_attention\" is not supported"));
-  EXPECT_THAT(error_with([](Json& c) { c["rope_parameters"] = {{"rope_type", "dynamic"}, {"factor", 2}}; }),
+  EXPECT_THAT(error_with([](Json& c) {
+                c["rope_parameters"] = {{"rope_type", "dynamic"}, {"factor", 2}};
+              }),
               HasSubstr("\"dynamic\" is not supported"));
-  EXPECT_THAT(error_with([](Json& c) { c["partial_rotary_factor"] = 0.5; }), HasSubstr("partial_rotary_factor"));
+  EXPECT_THAT(error_with([](Json& c) { c["partial_rotary_factor"] = 0.5; }),
+              HasSubstr("partial_rotary_factor"));
   EXPECT_THAT(error_with([](Json& c) { c = Json::array(); }), HasSubstr("expected an object"));
 }
 
 TEST(DamagedCheckpoint, Files) {
   EXPECT_THAT(error_after("llama-seq", [](const fs::path& p) { fs::remove(p / "config.json"); }),
               HasSubstr("config.json"));
-  EXPECT_THAT(error_after("llama-seq", [](const fs::path& p) { write_file_atomically(p / "config.json", "{\"a\": "); }),
+  EXPECT_THAT(error_after("llama-seq",
+                          [](const fs::path& p) { write_file_atomically(p / "config.json", "{\"a\": "); }),
               HasSubstr("not valid JSON"));
   EXPECT_THAT(error_after("llama-seq", [](const fs::path& p) { fs::remove(p / "model.safetensors"); }),
               HasSubstr("found neither model.safetensors"));
-  EXPECT_THAT(error_after("llama-seq",
-                          [](const fs::path& p) { fs::rename(p / "model.safetensors", p / "pytorch_model.bin"); }),
-              AllOf(HasSubstr("pickled"), HasSubstr("save_pretrained")));
+  EXPECT_THAT(
+      error_after("llama-seq",
+                  [](const fs::path& p) { fs::rename(p / "model.safetensors", p / "pytorch_model.bin"); }),
+      AllOf(HasSubstr("pickled"), HasSubstr("save_pretrained")));
   for (const size_t size : {0u, 5u, 200u, 100000u})
-    EXPECT_THAT(error_after("llama-seq", [&](const fs::path& p) { fs::resize_file(p / "model.safetensors", size); }),
-                HasSubstr("model.safetensors"));
+    EXPECT_THAT(
+        error_after("llama-seq", [&](const fs::path& p) { fs::resize_file(p / "model.safetensors", size); }),
+        HasSubstr("model.safetensors"));
   EXPECT_THAT(error_of([] { load_checkpoint("/nowhere/at all"); }), HasSubstr("/nowhere/at all"));
-  EXPECT_THAT(error_of([] { load_checkpoint(fixture("llama-experts/expert0")); }), HasSubstr("found an adapter"));
+  EXPECT_THAT(error_of([] { load_checkpoint(fixture("llama-experts/expert0")); }),
+              HasSubstr("found an adapter"));
 }
 
 TEST(DamagedCheckpoint, EveryTensorIsNeededAndNoOtherIsAllowed) {
@@ -276,7 +304,8 @@ TEST(DamagedCheckpoint, EveryTensorIsNeededAndNoOtherIsAllowed) {
 TEST(DamagedCheckpoint, Index) {
   const auto error_with = [](auto change) {
     return error_after("llama_tied_bias_sharded-seq", [&](const fs::path& path) {
-      edit_json(path / "model.safetensors.index.json", [&](Json& index) { change(index["weight_map"], path); });
+      edit_json(path / "model.safetensors.index.json",
+                [&](Json& index) { change(index["weight_map"], path); });
     });
   };
   const std::string norm = "model.norm.weight";
@@ -284,12 +313,14 @@ TEST(DamagedCheckpoint, Index) {
               HasSubstr(norm + " is not in its shard"));
   EXPECT_THAT(error_with([&](Json& map, auto&) { map[norm] = "model-00009-of-00005.safetensors"; }),
               HasSubstr("model-00009-of-00005.safetensors"));
-  EXPECT_THAT(error_with([&](Json& map, auto&) { map[norm] = "../x.safetensors"; }), HasSubstr("is not a file name"));
+  EXPECT_THAT(error_with([&](Json& map, auto&) { map[norm] = "../x.safetensors"; }),
+              HasSubstr("is not a file name"));
   EXPECT_THAT(error_with([&](Json& map, auto&) { map[norm] = 5; }), HasSubstr("a whole number"));
   EXPECT_THAT(error_with([&](Json& map, auto&) { map.erase(norm); }), HasSubstr(norm + " is not listed"));
   EXPECT_THAT(error_with([&](Json& map, auto&) { map = 3; }), HasSubstr("weight_map"));
-  EXPECT_THAT(error_with([&](Json&, const fs::path& p) { fs::remove(p / "model-00002-of-00005.safetensors"); }),
-              HasSubstr("model-00002-of-00005.safetensors"));
+  EXPECT_THAT(
+      error_with([&](Json&, const fs::path& p) { fs::remove(p / "model-00002-of-00005.safetensors"); }),
+      HasSubstr("model-00002-of-00005.safetensors"));
 }
 
 }  // namespace

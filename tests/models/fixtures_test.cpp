@@ -90,8 +90,8 @@ TEST_P(ExpertFixture, StatesAndScoresOfAllExpertsInOneBatch) {
       for (int k = 0; k < num_experts_; ++k) items.push_back({sequences[r], q, k});
     const data::PackedBatch batch = data::pack(items, num_experts_);
     EXPECT_LT(batch.num_tokens(), batch.num_unshared_tokens);
-    const Tensor z = base_.decoder->last_hidden(nn::to_device(batch, torch::kCPU), &set_)
-                         .view({3, num_experts_, -1});
+    const Tensor z =
+        base_.decoder->last_hidden(nn::to_device(batch, torch::kCPU), &set_).view({3, num_experts_, -1});
     for (int r = 0; r < 3; ++r) {
       const std::string what = fmt::format("{} prompt {} answer {}", GetParam(), q, r);
       expect_close(z[r], expected_.at(fmt::format("z.{}.{}", q, r)), kTolerance, what);
@@ -101,14 +101,16 @@ TEST_P(ExpertFixture, StatesAndScoresOfAllExpertsInOneBatch) {
         nn::ExpertSet alone;
         alone.experts = {set_.experts[k]};
         const std::vector<data::PackItem> item = {{sequences[r], 0, 0}};
-        const Tensor z_alone = base_.decoder->last_hidden(nn::to_device(data::pack(item, 1), torch::kCPU), &alone);
+        const Tensor z_alone =
+            base_.decoder->last_hidden(nn::to_device(data::pack(item, 1), torch::kCPU), &alone);
         expect_close(z[r][k], z_alone[0], 1e-5, what + " alone");
       }
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Peft, ExpertFixture, testing::Values("llama-experts", "llama-experts-mixed", "qwen2-experts"));
+INSTANTIATE_TEST_SUITE_P(Peft, ExpertFixture,
+                         testing::Values("llama-experts", "llama-experts-mixed", "qwen2-experts"));
 
 TEST(Fixtures, LabelsAndSettings) {
   const Checkpoint model = load_checkpoint(fixture("qwen2_labels3-seq"));

@@ -17,7 +17,9 @@
 
 namespace dmoerm::models {
 
-inline fs::path fixture(const std::string& name) { return fs::path(DMOERM_TEST_DATA) / name; }
+inline fs::path fixture(const std::string& name) {
+  return fs::path(DMOERM_TEST_DATA) / name;
+}
 
 inline std::vector<int32_t> ids_of(const Tensor& ids) {
   const Tensor plain = ids.to(torch::kInt32).contiguous();
@@ -32,9 +34,11 @@ inline nn::Batch packed(const std::vector<std::vector<int32_t>>& sequences) {
 }
 
 // Within `tolerance` of the largest expected value.
-inline void expect_close(const Tensor& actual, const Tensor& expected, double tolerance, const std::string& what) {
+inline void expect_close(const Tensor& actual, const Tensor& expected, double tolerance,
+                         const std::string& what) {
   ASSERT_EQ(actual.numel(), expected.numel()) << what;
-  const Tensor difference = (actual.flatten().to(torch::kFloat64) - expected.flatten().to(torch::kFloat64)).abs();
+  const Tensor difference =
+      (actual.flatten().to(torch::kFloat64) - expected.flatten().to(torch::kFloat64)).abs();
   EXPECT_LE(difference.max().item<double>(), tolerance * expected.abs().max().item<double>()) << what;
 }
 

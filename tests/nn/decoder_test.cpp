@@ -100,8 +100,12 @@ std::vector<std::pair<std::string, DecoderConfig>> variants() {
   some_windowed.sliding_window = 5;
   some_windowed.windowed_layers = {false, true};
   some_windowed.num_layers = 2;
-  return {{"plain", plain},   {"biases, gelu", biases}, {"linear rotary, relu", linear},
-          {"llama3, gelu_new, one kv head", llama3}, {"window", window}, {"one windowed layer", some_windowed}};
+  return {{"plain", plain},
+          {"biases, gelu", biases},
+          {"linear rotary, relu", linear},
+          {"llama3, gelu_new, one kv head", llama3},
+          {"window", window},
+          {"one windowed layer", some_windowed}};
 }
 
 TEST(Decoder, EqualsPlainReference) {
@@ -114,7 +118,8 @@ TEST(Decoder, EqualsPlainReference) {
     const ExpertSet experts = tiny_experts(config, torch::kFloat64);
     const Tensor z = decoder.last_hidden(packed({tokens}, 3), &experts);
     for (int64_t e = 0; e < 3; ++e)
-      expect_near(z[e], plain_hidden(decoder, tokens, &experts.experts[e])[-1], 2e-5, fmt::format("{}, expert {}", name, e));
+      expect_near(z[e], plain_hidden(decoder, tokens, &experts.experts[e])[-1], 2e-5,
+                  fmt::format("{}, expert {}", name, e));
   }
 }
 
@@ -133,7 +138,8 @@ TEST(Decoder, LastHiddenIsHiddenOfLastTokens) {
 
 TEST(Decoder, InitialWeightsAreAFunctionOfTheSeed) {
   const Decoder a(tiny_config(), 1), b(tiny_config(), 1), c(tiny_config(), 2);
-  for (const auto& [name, weight] : a.weights()) EXPECT_TRUE(torch::equal(weight, b.weights().at(name))) << name;
+  for (const auto& [name, weight] : a.weights())
+    EXPECT_TRUE(torch::equal(weight, b.weights().at(name))) << name;
   const std::string name = "layers.1.mlp.up_proj.weight";
   EXPECT_FALSE(torch::equal(a.weights().at(name), c.weights().at(name)));
   EXPECT_NEAR(a.weights().at(name).std().item<double>(), 0.02, 0.002);
@@ -169,7 +175,8 @@ TEST(Decoder, RefusesShapesThatNoDecoderHas) {
     return error_of([&] { Decoder(config, 1); });
   };
   using testing::HasSubstr;
-  EXPECT_THAT(error_with([](auto& c) { c.num_kv_heads = 3; }), HasSubstr("4 attention heads are not a multiple of 3"));
+  EXPECT_THAT(error_with([](auto& c) { c.num_kv_heads = 3; }),
+              HasSubstr("4 attention heads are not a multiple of 3"));
   EXPECT_THAT(error_with([](auto& c) { c.head_dim = 7; }), HasSubstr("head_dim is 7"));
   EXPECT_THAT(error_with([](auto& c) { c.num_layers = 0; }), HasSubstr("number of layers is 0"));
   EXPECT_THAT(error_with([](auto& c) { c.hidden_size = -4; }), HasSubstr("hidden_size is -4"));

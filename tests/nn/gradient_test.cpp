@@ -36,7 +36,8 @@ NamedTensors take_gradients(Decoder& decoder, ExpertSet& set) {
 
 void expect_equal_gradients(const NamedTensors& actual, const NamedTensors& expected, double tolerance,
                             const std::string& what) {
-  for (const auto& [name, gradient] : expected) expect_near(actual.at(name), gradient, tolerance, what + ": " + name);
+  for (const auto& [name, gradient] : expected)
+    expect_near(actual.at(name), gradient, tolerance, what + ": " + name);
 }
 
 TEST(PackedGroup, RewardsAndGradientsAreThoseOfEachSequenceAlone) {
@@ -140,7 +141,8 @@ TEST(Gradient, EqualsFiniteDifferences) {
       const double below = loss().item<double>();
       values[index] = value;
       const double expected = (above - below) / (2 * step);
-      EXPECT_NEAR(parameter.grad().flatten()[index].item<double>(), expected, 1e-6 * std::max(1.0, std::abs(expected)))
+      EXPECT_NEAR(parameter.grad().flatten()[index].item<double>(), expected,
+                  1e-6 * std::max(1.0, std::abs(expected)))
           << name << " " << index;
     }
   }
@@ -173,14 +175,16 @@ TEST_F(ExpertDropout, DoesNotDependOnSharingOrOnOtherExperts) {
   for (const auto& [name, sequences] : awkward_groups()) {
     const Tensor z = decoder_.last_hidden(packed(sequences, 3), &set_);
     expect_near(decoder_.last_hidden(packed(sequences, 3, false), &set_), z, 1e-5, name + ", unshared");
-    expect_near(decoder_.hidden(packed(sequences, 3), &set_).index_select(0, packed(sequences, 3).last_token_R), z, 1e-5,
-                name + ", all rows");
+    expect_near(
+        decoder_.hidden(packed(sequences, 3), &set_).index_select(0, packed(sequences, 3).last_token_R), z,
+        1e-5, name + ", all rows");
     for (int64_t e = 0; e < 3; ++e) {
       ExpertSet alone = set_;
       alone.experts = {set_.experts[e]};
       alone.dropout_keys = {set_.dropout_keys[e]};
       const Tensor z_alone = decoder_.last_hidden(packed(sequences, 1), &alone);
-      for (size_t r = 0; r < sequences.size(); ++r) expect_near(z[r * 3 + e], z_alone[r], 1e-5, name + ", alone");
+      for (size_t r = 0; r < sequences.size(); ++r)
+        expect_near(z[r * 3 + e], z_alone[r], 1e-5, name + ", alone");
     }
   }
 }

@@ -1,6 +1,7 @@
 // Small decoders, experts and batches for the tests, and a decoder written a second time in plain operations.
 #pragma once
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -54,7 +55,8 @@ inline LoraExpert tiny_expert(const DecoderConfig& config, int number, int64_t r
       if (layer.name.ends_with(target))
         expert.pairs[layer.name] = {
             random_tensor(fmt::format("a {} {}", number, layer.name), {rank, layer.in}, 0.2, dtype),
-            random_tensor(fmt::format("b {} {}", number, layer.name), {layer.out, rank}, 0.3, dtype), 0.5 + number};
+            random_tensor(fmt::format("b {} {}", number, layer.name), {layer.out, rank}, 0.3, dtype),
+            0.5 + number};
   return expert;
 }
 
@@ -79,8 +81,8 @@ inline std::vector<int32_t> join(std::vector<int32_t> a, const std::vector<int32
   return a;
 }
 
-// Every sequence for every expert 0 … experts - 1 (one group); experts 0: for the base. Items are in the order
-// sequence, then expert.
+// Every sequence for every expert 0 … experts - 1 (one group); experts 0: for the base. Items are in the
+// order sequence, then expert.
 inline Batch packed(const Sequences& sequences, int32_t num_experts = 0, bool share = true) {
   std::vector<data::PackItem> items;
   for (const auto& sequence : sequences)
@@ -96,7 +98,8 @@ inline std::vector<std::pair<std::string, Sequences>> awkward_groups() {
   Sequences seven = {prompt};
   for (uint64_t i = 0; i < 6; ++i) seven.push_back(join(prompt, random_tokens(1 + 2 * i, 10 + i)));
   const Sequences cut = {two[0], two[1], {two[1].begin() + 4, two[1].end()}};
-  const Sequences prefixes = {join(prompt, {1, 2, 3, 4}), join(prompt, {1, 2}), join(prompt, {1, 2, 3, 4, 5, 6}), prompt};
+  const Sequences prefixes = {join(prompt, {1, 2, 3, 4}), join(prompt, {1, 2}),
+                              join(prompt, {1, 2, 3, 4, 5, 6}), prompt};
   return {{"one answer", {two[0]}},
           {"two answers", two},
           {"seven answers", seven},
@@ -106,11 +109,13 @@ inline std::vector<std::pair<std::string, Sequences>> awkward_groups() {
           {"an answer begins with another", prefixes}};
 }
 
-inline void expect_near(const Tensor& actual, const Tensor& expected, double tolerance, const std::string& what) {
+inline void expect_near(const Tensor& actual, const Tensor& expected, double tolerance,
+                        const std::string& what) {
   ASSERT_EQ(actual.sizes(), expected.sizes()) << what;
   ASSERT_TRUE(torch::isfinite(actual).all().item<bool>()) << what;
   const double scale = std::max(1.0, expected.abs().max().item<double>());
-  EXPECT_LE((actual.to(torch::kFloat64) - expected.to(torch::kFloat64)).abs().max().item<double>(), tolerance * scale)
+  EXPECT_LE((actual.to(torch::kFloat64) - expected.to(torch::kFloat64)).abs().max().item<double>(),
+            tolerance * scale)
       << what;
 }
 
