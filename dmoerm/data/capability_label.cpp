@@ -8,9 +8,12 @@ namespace {
 Json votes_to_json(const std::vector<Vote>& votes) {
   Json list = Json::array();
   for (const Vote vote : votes) {
-    if (vote == Vote::A) list.push_back("a");
-    else if (vote == Vote::B) list.push_back("b");
-    else list.push_back(nullptr);
+    if (vote == Vote::A)
+      list.push_back("a");
+    else if (vote == Vote::B)
+      list.push_back("b");
+    else
+      list.push_back(nullptr);
   }
   return list;
 }
@@ -21,10 +24,14 @@ std::vector<Vote> votes_from_json(const Json& votes, const char* order, std::str
   if (list == votes.end() || !list->is_array()) fail(where, "\"votes\" has no list \"{}\"", order);
   std::vector<Vote> result;
   for (const Json& vote : *list) {
-    if (vote == "a") result.push_back(Vote::A);
-    else if (vote == "b") result.push_back(Vote::B);
-    else if (vote.is_null()) result.push_back(Vote::Unparsed);
-    else fail(where, "a vote is {}, expected \"a\", \"b\" or null", vote.dump());
+    if (vote == "a")
+      result.push_back(Vote::A);
+    else if (vote == "b")
+      result.push_back(Vote::B);
+    else if (vote.is_null())
+      result.push_back(Vote::Unparsed);
+    else
+      fail(where, "a vote is {}, expected \"a\", \"b\" or null", vote.dump());
   }
   return result;
 }
@@ -44,11 +51,16 @@ void decide(CapabilityLabel& label) {
   const auto either = [&](Vote vote) { return first == vote || second == vote; };
   label.a_wins.reset();
   label.reason.clear();
-  if (either(Vote::Failed)) label.reason = "failed";
-  else if (either(Vote::Unparsed)) label.reason = "unparsed";
-  else if (either(Vote::Tie)) label.reason = "tie";
-  else if (first != second) label.reason = "disagree";
-  else label.a_wins = first == Vote::A;
+  if (either(Vote::Failed))
+    label.reason = "failed";
+  else if (either(Vote::Unparsed))
+    label.reason = "unparsed";
+  else if (either(Vote::Tie))
+    label.reason = "tie";
+  else if (first != second)
+    label.reason = "disagree";
+  else
+    label.a_wins = first == Vote::A;
 }
 
 std::string label_key(const CapabilityLabel& label) {
@@ -56,7 +68,8 @@ std::string label_key(const CapabilityLabel& label) {
 }
 
 Json to_json(const CapabilityLabel& label) {
-  Json json = {{"id", label.id}, {"task", label.task}, {"point", label.point}, {"a", label.a}, {"b", label.b}};
+  Json json = {
+      {"id", label.id}, {"task", label.task}, {"point", label.point}, {"a", label.a}, {"b", label.b}};
   json["winner"] = label.kept() ? Json(*label.a_wins ? "a" : "b") : Json(nullptr);
   if (!label.kept()) json["reason"] = label.reason;
   json["votes"] = {{"ab", votes_to_json(label.ab)}, {"ba", votes_to_json(label.ba)}};
@@ -86,8 +99,10 @@ CapabilityLabel label_from_json(const Json& json, std::string_view where) {
   }
   const auto winner = json.find("winner");
   if (winner == json.end()) fail(where, "\"winner\" is missing");
-  if (*winner == "a" || *winner == "b") label.a_wins = *winner == "a";
-  else if (!winner->is_null()) fail(where, "\"winner\" is {}, expected \"a\", \"b\" or null", winner->dump());
+  if (*winner == "a" || *winner == "b")
+    label.a_wins = *winner == "a";
+  else if (!winner->is_null())
+    fail(where, "\"winner\" is {}, expected \"a\", \"b\" or null", winner->dump());
   label.reason = label.kept() ? "" : json_field_or<std::string>(json, "reason", "disagree", where);
   return label;
 }

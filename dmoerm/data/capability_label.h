@@ -16,11 +16,11 @@ enum class Vote { A, B, Tie, Unparsed, Failed };
 
 struct CapabilityLabel {
   std::string id, task, point, judge;
-  int32_t a = 0, b = 0;         // answers of the record, a < b
-  std::string hash;             // of the record's answers, hexadecimal
-  std::vector<Vote> ab, ba;     // votes with a shown first, and with b shown first
-  std::optional<bool> a_wins;   // empty: not kept, and `reason` says why
-  std::string reason;           // "", "disagree", "tie", "unparsed" or "failed"
+  int32_t a = 0, b = 0;        // answers of the record, a < b
+  std::string hash;            // of the record's answers, hexadecimal
+  std::vector<Vote> ab, ba;    // votes with a shown first, and with b shown first
+  std::optional<bool> a_wins;  // empty: not kept, and `reason` says why
+  std::string reason;          // "", "disagree", "tie", "unparsed" or "failed"
 
   bool kept() const { return a_wins.has_value(); }
   bool failed() const { return reason == "failed"; }
@@ -28,8 +28,8 @@ struct CapabilityLabel {
   int32_t loser() const { return *a_wins ? b : a; }
 };
 
-// Sets a_wins and reason from the votes. An order's verdict is the majority of its votes; a label is kept when both
-// orders name the same answer. One failed call makes the label failed: it is asked again later.
+// Sets a_wins and reason from the votes. An order's verdict is the majority of its votes; a label is kept
+// when both orders name the same answer. One failed call makes the label failed: it is asked again later.
 void decide(CapabilityLabel& label);
 
 // Equal for labels of which the later replaces the earlier: (id, point, a, b, judge).

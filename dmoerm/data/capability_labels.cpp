@@ -7,8 +7,9 @@
 namespace dmoerm::data {
 namespace {
 
-std::string hash_text(uint64_t hash) { return fmt::format("{:016x}", hash); }
-
+std::string hash_text(uint64_t hash) {
+  return fmt::format("{:016x}", hash);
+}
 
 int32_t index_of(std::vector<std::string>& names, const std::string& name) {
   const auto index = std::find(names.begin(), names.end(), name) - names.begin();
@@ -21,8 +22,10 @@ class LatestLabels {
  public:
   void add(CapabilityLabel label) {
     const auto [position, added] = position_.try_emplace(label_key(label), labels_.size());
-    if (added) labels_.push_back(std::move(label));
-    else labels_[position->second] = std::move(label);
+    if (added)
+      labels_.push_back(std::move(label));
+    else
+      labels_[position->second] = std::move(label);
   }
   const std::vector<CapabilityLabel>& labels() const { return labels_; }
 
@@ -64,8 +67,8 @@ void CapabilityLabels::add(const CapabilityLabel& label) {
   Record& record = records_[label.id];
   if (record.hash.empty()) record.hash = label.hash;
   if (record.hash != label.hash)
-    fail("labels", "record {} has labels for two different sets of answers ({} and {})", label.id, record.hash,
-         label.hash);
+    fail("labels", "record {} has labels for two different sets of answers ({} and {})", label.id,
+         record.hash, label.hash);
   ++num_labels_;
   if (!label.kept()) return;
   ++num_kept_;
@@ -84,19 +87,23 @@ std::span<const CapabilityEdge> CapabilityLabels::edges(const PreferenceRecord& 
   return edges(record.id, answers_hash(record), record.num_answers());
 }
 
-std::span<const CapabilityEdge> CapabilityLabels::edges(const std::string& id, uint64_t hash, size_t num_answers) const {
+std::span<const CapabilityEdge> CapabilityLabels::edges(const std::string& id, uint64_t hash,
+                                                        size_t num_answers) const {
   const auto found = records_.find(id);
   if (found == records_.end()) return {};
   if (found->second.hash != hash_text(hash))
-    fail("labels", "record {}: the labels were made for other answers (hash {}, now {}); label the data again", id,
+    fail("labels",
+         "record {}: the labels were made for other answers (hash {}, now {}); label the data again", id,
          found->second.hash, hash_text(hash));
   for (const CapabilityEdge& edge : found->second.edges)
     if (std::max(edge.winner, edge.loser) >= static_cast<int64_t>(num_answers))
-      fail("labels", "record {}: a label names answer {}, found {} answers", id, std::max(edge.winner, edge.loser),
-           num_answers);
+      fail("labels", "record {}: a label names answer {}, found {} answers", id,
+           std::max(edge.winner, edge.loser), num_answers);
   return found->second.edges;
 }
 
-std::string answers_hash_text(const PreferenceRecord& record) { return hash_text(answers_hash(record)); }
+std::string answers_hash_text(const PreferenceRecord& record) {
+  return hash_text(answers_hash(record));
+}
 
 }  // namespace dmoerm::data

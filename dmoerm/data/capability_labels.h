@@ -23,19 +23,22 @@ std::string answers_hash_text(const PreferenceRecord& record);
 
 class CapabilityLabels {
  public:
-  // Reads LABELS.jsonl files (plain, .gz, .zst). A later line for the same (id, point, a, b, judge) replaces an
-  // earlier one. Error for a damaged line, with file and line, and for a record labelled with two sets of answers.
+  // Reads LABELS.jsonl files (plain, .gz, .zst). A later line for the same (id, point, a, b, judge) replaces
+  // an earlier one. Error for a damaged line, with file and line, and for a record labelled with two sets of
+  // answers.
   static CapabilityLabels load(const std::vector<std::filesystem::path>& paths);
   static CapabilityLabels from_labels(std::span<const CapabilityLabel> labels);
 
-  // All points, in the order of their first label, kept or not; and those of one task (empty: an unlabelled task).
+  // All points, in the order of their first label, kept or not; and those of one task (empty: an unlabelled
+  // task).
   const std::vector<std::string>& point_names() const { return point_names_; }
   std::vector<std::string> points(const std::string& task) const;
 
-  // The kept labels of the record, sorted by point; empty when it has none. Error when the labels were made for
-  // other answers (their hash differs).
+  // The kept labels of the record, sorted by point; empty when it has none. Error when the labels were made
+  // for other answers (their hash differs).
   std::span<const CapabilityEdge> edges(const PreferenceRecord& record) const;
-  std::span<const CapabilityEdge> edges(const std::string& id, uint64_t answers_hash, size_t num_answers) const;
+  std::span<const CapabilityEdge> edges(const std::string& id, uint64_t answers_hash,
+                                        size_t num_answers) const;
 
   size_t num_records() const { return records_.size(); }  // with a label, kept or not
   size_t num_labels() const { return num_labels_; }

@@ -11,13 +11,15 @@ const std::vector<TaskPoints>& paper_tasks() {
   static const std::vector<TaskPoints> tasks = {
       {"roleplay",
        {"character_setting_and_emotional_investment", "conversational_sense", "empathy_ability",
-        "manifestation_of_relationship_traits", "personalized_characteristic_expression", "content_richness"}},
+        "manifestation_of_relationship_traits", "personalized_characteristic_expression",
+        "content_richness"}},
       {"chat",
        {"conversational_sense", "proactivity", "emotion_expression", "empathy_ability", "content_richness"}},
       {"subj_qa",
        {"convincing_ability", "logic", "viewpoint_richness", "breadth_of_knowledge", "question_specific"}},
       {"obj_qa",
-       {"correctness", "objectiveness", "reasoning_ability", "logic", "depth_of_knowledge", "question_specific"}},
+       {"correctness", "objectiveness", "reasoning_ability", "logic", "depth_of_knowledge",
+        "question_specific"}},
       {"text", {"intent_conformity", "expressiveness", "readability", "content_richness", "logic"}},
   };
   return tasks;

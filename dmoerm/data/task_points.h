@@ -19,8 +19,8 @@ struct TaskPoints {
 // The five tasks of the DMoERM paper.
 const std::vector<TaskPoints>& paper_tasks();
 
-// A tasks file: one [[task]] table each, with `name` ("*": any other), `points` and optional `aliases`. Error for a name or alias that
-// stands twice, a task without points, a point that stands twice in a task.
+// A tasks file: one [[task]] table each, with `name` ("*": any other), `points` and optional `aliases`. Error
+// for a name or alias that stands twice, a task without points, a point that stands twice in a task.
 std::vector<TaskPoints> load_task_points(const std::filesystem::path& path);
 
 // The task that has this name or alias, else the one named kAnyTask, else null.

@@ -30,7 +30,9 @@ World::Scale World::Scale::of(const Items& items, const Value& value) {
   return {mean, std::sqrt(squares / items.size())};
 }
 
-World::World(WorldOptions options) : options_(options) { calibrate(); }
+World::World(WorldOptions options) : options_(options) {
+  calibrate();
+}
 
 std::string World::make_prompt(size_t task, std::string_view purpose, uint64_t index) const {
   RandomStream random(options_.seed, fmt::format("world prompt {}", purpose), {task, index});
@@ -47,7 +49,8 @@ std::string World::pretraining_text(uint64_t index) const {
   RandomStream random(options_.seed, "world pretraining", {index});
   const std::string prompt = draw_prompt(random.below(5), {options_.shared_cue, options_.distractor}, random);
   const double match_rate = random.chance(0.5) ? 0.9 : 0.5;
-  return prompt + draw_answer(prompt, {.match_rate = match_rate, .matched_weight = 3, .verdicts = 0.5}, random);
+  return prompt +
+         draw_answer(prompt, {.match_rate = match_rate, .matched_weight = 3, .verdicts = 0.5}, random);
 }
 
 double World::quality(const std::string& point, std::string_view prompt, std::string_view answer) {
@@ -58,7 +61,8 @@ std::vector<double> World::capabilities(size_t task, std::string_view prompt, st
   const AnswerCounts counts = count_words(prompt, answer);
   const std::vector<std::string>& points = tasks().at(task).points;
   std::vector<double> result(points.size());
-  for (size_t i = 0; i < points.size(); ++i) result[i] = point_scale_[task][i].apply(raw_quality(points[i], counts));
+  for (size_t i = 0; i < points.size(); ++i)
+    result[i] = point_scale_[task][i].apply(raw_quality(points[i], counts));
   return result;
 }
 
@@ -85,11 +89,13 @@ PreferenceRecord World::ranked_list(size_t task, std::string_view purpose, uint6
   return record;
 }
 
-PreferenceRecord World::human_list(size_t task, std::string_view purpose, uint64_t index, size_t answers) const {
+PreferenceRecord World::human_list(size_t task, std::string_view purpose, uint64_t index,
+                                   size_t answers) const {
   return ranked_list(task, purpose, index, answers, options_.human_noise);
 }
 
-PreferenceRecord World::exact_list(size_t task, std::string_view purpose, uint64_t index, size_t answers) const {
+PreferenceRecord World::exact_list(size_t task, std::string_view purpose, uint64_t index,
+                                   size_t answers) const {
   return ranked_list(task, purpose, index, answers, 0);
 }
 
@@ -100,7 +106,8 @@ void World::calibrate() {
     for (size_t i = 0; i < kCalibrationAnswers; ++i) {
       RandomStream random(kCalibrationSeed, "world calibration", {task, i});
       const std::string prompt = draw_prompt(task, {}, random);
-      const AnswerCounts counts = count_words(prompt, draw_answer(prompt, {.match_rate = draw_match_rate(random)}, random));
+      const AnswerCounts counts =
+          count_words(prompt, draw_answer(prompt, {.match_rate = draw_match_rate(random)}, random));
       for (const std::string& point : points) answers[i].push_back(raw_quality(point, counts));
     }
     std::vector<Scale> scales;

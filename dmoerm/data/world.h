@@ -1,6 +1,7 @@
-// A synthetic preference world in plain English words: the five tasks of the DMoERM paper, with prompts, answers
-// whose quality in each capability point can be computed from the text, a gold reward, and noisy human ranks.
-// Tasks weigh the same words with opposite signs, so that one model for all tasks is disturbed. See docs/world.md.
+// A synthetic preference world in plain English words: the five tasks of the DMoERM paper, with prompts,
+// answers whose quality in each capability point can be computed from the text, a gold reward, and noisy
+// human ranks. Tasks weigh the same words with opposite signs, so that one model for all tasks is disturbed.
+// See docs/world.md.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,8 @@ class World {
 
   std::string make_prompt(size_t task, std::string_view purpose, uint64_t index) const;
   // Answer number `number` to a prompt: its distribution depends on the prompt's text, never on the task.
-  std::string make_answer(std::string_view prompt, std::string_view purpose, uint64_t index, uint64_t number) const;
+  std::string make_answer(std::string_view prompt, std::string_view purpose, uint64_t index,
+                          uint64_t number) const;
 
   // True qualities of any text as an answer, in the order of the task's points; standardised: mean 0 and
   // deviation 1 over the task's own answers.
@@ -45,9 +47,12 @@ class World {
   // The true reward, mean 0 and deviation 1 over the task's own answers.
   double gold(size_t task, std::string_view prompt, std::string_view answer) const;
 
-  // A ranked list of answers. Human: ranked by gold + human_noise * N(0, 1). Exact: by gold, equal gold is a tie.
-  PreferenceRecord human_list(size_t task, std::string_view purpose, uint64_t index, size_t answers = 4) const;
-  PreferenceRecord exact_list(size_t task, std::string_view purpose, uint64_t index, size_t answers = 4) const;
+  // A ranked list of answers. Human: ranked by gold + human_noise * N(0, 1). Exact: by gold, equal gold is a
+  // tie.
+  PreferenceRecord human_list(size_t task, std::string_view purpose, uint64_t index,
+                              size_t answers = 4) const;
+  PreferenceRecord exact_list(size_t task, std::string_view purpose, uint64_t index,
+                              size_t answers = 4) const;
 
   // A text for training a base: a prompt and an answer that repeats many of the prompt's words. Half of the
   // answer's words of matched classes are followed by "right" (the prompt has the word) or "wrong".

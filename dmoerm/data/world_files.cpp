@@ -7,12 +7,14 @@ namespace dmoerm::data {
 namespace {
 
 // Tasks take turns, so that any part of the file holds all of them.
-void write_lists(const World& world, const fs::path& path, std::string_view purpose, int64_t lists, bool exact) {
+void write_lists(const World& world, const fs::path& path, std::string_view purpose, int64_t lists,
+                 bool exact) {
   AtomicFile file(path);
   for (int64_t index = 0; index < lists; ++index)
     for (size_t task = 0; task < world.tasks().size(); ++task)
-      file.write(to_native(exact ? world.exact_list(task, purpose, index) : world.human_list(task, purpose, index)) +
-                 "\n");
+      file.write(
+          to_native(exact ? world.exact_list(task, purpose, index) : world.human_list(task, purpose, index)) +
+          "\n");
   file.commit();
 }
 
@@ -25,7 +27,8 @@ WorldFiles write_world(const World& world, const fs::path& directory, const Worl
   write_lists(world, files.validation, "validation", sizes.validation, false);
   write_lists(world, files.test, "test", sizes.test, true);
   AtomicFile texts(files.pretraining);
-  for (int64_t index = 0; index < sizes.pretraining; ++index) texts.write(world.pretraining_text(index) + "\n");
+  for (int64_t index = 0; index < sizes.pretraining; ++index)
+    texts.write(world.pretraining_text(index) + "\n");
   texts.commit();
   return files;
 }

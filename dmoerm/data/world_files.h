@@ -18,6 +18,7 @@ struct WorldFiles {
 };
 
 // Writes train.jsonl, validation.jsonl, test.jsonl and pretraining.txt into `directory`.
-WorldFiles write_world(const World& world, const std::filesystem::path& directory, const WorldSizes& sizes = {});
+WorldFiles write_world(const World& world, const std::filesystem::path& directory,
+                       const WorldSizes& sizes = {});
 
 }  // namespace dmoerm::data

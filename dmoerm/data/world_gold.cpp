@@ -42,7 +42,8 @@ const std::map<std::string, Formula>& formulas() {
       {"intent_conformity", [](N n) { return n.match(Style) + 0.7 * n.match(Noun); }},
       {"expressiveness",
        [](N n) { return n.count(Vivid) - 0.5 * n.count(Emotion) - 0.5 * n.count(Viewpoint); }},
-      {"readability", [](N n) { return -n.count(Filler) - 0.5 * n.count(Evidence) - 0.5 * n.count(Question); }},
+      {"readability",
+       [](N n) { return -n.count(Filler) - 0.5 * n.count(Evidence) - 0.5 * n.count(Question); }},
   };
   return table;
 }
@@ -50,11 +51,11 @@ const std::map<std::string, Formula>& formulas() {
 // Weights of the task's points, in their order.
 const std::vector<double>& point_weights(size_t task) {
   static const std::vector<std::vector<double>> table = {
-      {0.8, 0.4, 0.7, 0.7, 0.8, 0.6},    // roleplay
-      {0.9, 0.7, 0.6, 0.7, -0.9},        // chat
-      {0.8, 0.8, 0.8, -0.5, 0.9},        // subj_qa
-      {1.4, 0.8, 0.5, 0.6, -0.6, 0.6},   // obj_qa
-      {1.0, 0.9, 0.6, 0.6, -0.9},        // text
+      {0.8, 0.4, 0.7, 0.7, 0.8, 0.6},   // roleplay
+      {0.9, 0.7, 0.6, 0.7, -0.9},       // chat
+      {0.8, 0.8, 0.8, -0.5, 0.9},       // subj_qa
+      {1.4, 0.8, 0.5, 0.6, -0.6, 0.6},  // obj_qa
+      {1.0, 0.9, 0.6, 0.6, -0.9},       // text
   };
   return table.at(task);
 }
@@ -75,11 +76,16 @@ double gold_formula(size_t task, const std::vector<double>& capabilities) {
   double first = weights[0] * f[0], rest = 0;
   for (size_t i = 1; i < f.size(); ++i) rest += weights[i] * f[i];
   switch (task) {
-    case 0: return first + rest + 0.6 * std::min(f[2], f[4]);                    // empathy in character
-    case 1: return first + rest - 0.3 * std::pow(std::max(f[4], 0.0), 2);        // too rich is worse than rich
-    case 2: return first + rest + 0.5 * std::min(f[1], f[4]);                    // logic about the question
-    case 3: return first + (f[0] > 0 ? 1.2 : 0.7) * rest;                        // what a right answer is worth
-    default: return first + rest + 0.5 * std::min(f[0], f[1]);                   // expressive as it was asked
+    case 0:
+      return first + rest + 0.6 * std::min(f[2], f[4]);  // empathy in character
+    case 1:
+      return first + rest - 0.3 * std::pow(std::max(f[4], 0.0), 2);  // too rich is worse than rich
+    case 2:
+      return first + rest + 0.5 * std::min(f[1], f[4]);  // logic about the question
+    case 3:
+      return first + (f[0] > 0 ? 1.2 : 0.7) * rest;  // what a right answer is worth
+    default:
+      return first + rest + 0.5 * std::min(f[0], f[1]);  // expressive as it was asked
   }
 }
 

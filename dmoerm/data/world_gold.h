@@ -1,4 +1,5 @@
-// What is good in the synthetic world: the capability points as formulas over word counts, and the gold reward.
+// What is good in the synthetic world: the capability points as formulas over word counts, and the gold
+// reward.
 #pragma once
 
 #include <string>

@@ -43,7 +43,8 @@ const std::string& other_cue(size_t task, RandomStream& random) {
   return words[random.below(words.size())];
 }
 
-// The weighted choices of an answer; each answer scales every weight anew, so that answers differ in character.
+// The weighted choices of an answer; each answer scales every weight anew, so that answers differ in
+// character.
 class Habits {
  public:
   Habits(std::vector<double> weights, RandomStream& random) : weights_(std::move(weights)) {
@@ -56,89 +57,95 @@ class Habits {
   std::vector<double> weights_;
 };
 
-enum Clause { Topic, Viewpoint, Evidence, Question, Vivid, Color, Mood, Relation, Role, Style };
-enum Lead { None, Connective, Hedge, Filler, Step, Emotion };
+// A clause reads: before, a word of the class, after. Some go on; see write_clause().
+struct Clause {
+  double weight, unasked_weight;  // unasked: the prompt has no word of the (matched) class
+  const char* before;
+  WordClass kind;
+  const char* after;
+};
+constexpr Clause kClauses[] = {
+    {2.2, 2.2, "the", WordClass::Noun, "is"},        {1.0, 1.0, "", WordClass::Viewpoint, "like it"},
+    {1.0, 1.0, "", WordClass::Evidence, "prove it"}, {0.9, 0.9, "what about you", WordClass::Question, ""},
+    {1.0, 1.0, "", WordClass::Vivid, "and"},         {3.0, 0.2, "it is", WordClass::Color, ""},
+    {1.7, 0.3, "you feel", WordClass::Mood, ""},     {1.7, 0.25, "my dear", WordClass::Relation, ""},
+    {1.7, 0.25, "as a", WordClass::Role, ""},        {1.7, 0.25, "in", WordClass::Style, "words"},
+};
+constexpr double kNoLeadWeight = 1.2;
+constexpr WordClass kLeads[] = {WordClass::Connective, WordClass::Hedge, WordClass::Filler, WordClass::Step,
+                                WordClass::Emotion};
 
 class AnswerWriter {
  public:
   AnswerWriter(std::string_view prompt, const AnswerStyle& style, RandomStream& random)
       : style_(style), random_(random) {
-    for (const std::string_view word : split_words(prompt)) {
-      const auto kind = static_cast<size_t>(class_of(word));
-      if (kind < kNumMatchedClasses) asked_[kind].emplace_back(word);
-    }
+    for (const std::string_view word : split_words(prompt))
+      if (is_matched_class(class_of(word))) asked_[static_cast<size_t>(class_of(word))].emplace_back(word);
   }
 
   std::string write() {
-    Habits clauses(clause_weights(), random_), leads({1.2, 1, 1, 1, 1, 1}, random_), adjectives({1, 1}, random_);
+    Habits clauses(clause_weights(), random_);
+    const Habits leads(lead_weights(), random_), adjectives({1, 1}, random_);
     const size_t num_clauses = 4 + random_.below(3);
     for (size_t i = 0; i < num_clauses; ++i) {
-      const auto clause = static_cast<Clause>(clauses.draw(random_));
-      if (clause == Color) clauses.forbid(Color);  // the fact is stated once
-      write_lead(static_cast<Lead>(leads.draw(random_)));
-      write_clause(clause, adjectives);
+      if (const size_t lead = leads.draw(random_); lead > 0) say(kLeads[lead - 1]);
+      const size_t clause = clauses.draw(random_);
+      write_clause(kClauses[clause], adjectives);
+      if (kClauses[clause].kind == WordClass::Color) clauses.forbid(clause);  // the fact is stated once
     }
     return text_;
   }
 
  private:
   std::vector<double> clause_weights() const {
-    const auto matched = [&](WordClass kind, double asked, double unasked) {
-      return asked_[static_cast<size_t>(kind)].empty() ? unasked : asked * style_.matched_weight;
-    };
-    return {2.2 * style_.matched_weight,     1,
-            1,                               0.9,
-            1,                               matched(WordClass::Color, 3.0, 0.2),
-            matched(WordClass::Mood, 1.7, 0.3), matched(WordClass::Relation, 1.7, 0.25),
-            matched(WordClass::Role, 1.7, 0.25), matched(WordClass::Style, 1.7, 0.25)};
+    std::vector<double> weights;
+    for (const Clause& clause : kClauses) {
+      const bool matched = is_matched_class(clause.kind);
+      const bool unasked = matched && asked_[static_cast<size_t>(clause.kind)].empty();
+      weights.push_back(unasked ? clause.unasked_weight
+                                : clause.weight * (matched ? style_.matched_weight : 1));
+    }
+    return weights;
   }
 
-  void say(std::string_view words) { text_.append(" ").append(words); }
-  void say(WordClass kind) { say(draw_word(kind, random_)); }
+  static std::vector<double> lead_weights() {
+    std::vector<double> weights(1 + std::size(kLeads), 1.0);
+    weights[0] = kNoLeadWeight;
+    return weights;
+  }
+
+  void write_clause(const Clause& clause, const Habits& adjectives) {
+    say(clause.before);
+    if (is_matched_class(clause.kind)) {
+      say_matched(clause.kind);
+    } else {
+      say(clause.kind);
+    }
+    say(clause.after);
+    if (clause.kind == WordClass::Noun)
+      say(adjectives.draw(random_) == 0 ? WordClass::Vivid : WordClass::Plain);
+    if (clause.kind == WordClass::Vivid) say(WordClass::Vivid);
+    if (clause.kind != WordClass::Question) say(".");
+  }
 
   void say_matched(WordClass kind) {
     const std::vector<std::string>& asked = asked_[static_cast<size_t>(kind)];
+    const auto is_asked = [&](const std::string& word) {
+      return std::find(asked.begin(), asked.end(), word) != asked.end();
+    };
     std::string word = draw_word(kind, random_);
-    if (!asked.empty()) {
-      const bool match = random_.chance(style_.match_rate);
-      const auto is_asked = [&] { return std::find(asked.begin(), asked.end(), word) != asked.end(); };
-      if (match) word = asked[random_.below(asked.size())];
-      else
-        while (is_asked()) word = draw_word(kind, random_);
+    if (!asked.empty() && random_.chance(style_.match_rate)) {
+      word = asked[random_.below(asked.size())];
+    } else {
+      while (is_asked(word)) word = draw_word(kind, random_);
     }
     say(word);
-    if (!random_.chance(style_.verdicts)) return;
-    say(std::find(asked.begin(), asked.end(), word) != asked.end() ? "right" : "wrong");
+    if (random_.chance(style_.verdicts)) say(is_asked(word) ? "right" : "wrong");
   }
 
-  void write_lead(Lead lead) {
-    switch (lead) {
-      case None: return;
-      case Connective: return say(WordClass::Connective);
-      case Hedge: return say(WordClass::Hedge);
-      case Filler: return say(WordClass::Filler);
-      case Step: return say(WordClass::Step);
-      case Emotion: return say(WordClass::Emotion);
-    }
-  }
-
-  void write_clause(Clause clause, const Habits& adjectives) {
-    switch (clause) {
-      case Topic:
-        say("the"), say_matched(WordClass::Noun), say("is");
-        say(adjectives.draw(random_) == 0 ? WordClass::Vivid : WordClass::Plain);
-        break;
-      case Viewpoint: say(WordClass::Viewpoint), say("like it"); break;
-      case Evidence: say(WordClass::Evidence), say("prove it"); break;
-      case Question: return say("what about you ?");
-      case Vivid: say(WordClass::Vivid), say("and"), say(WordClass::Vivid); break;
-      case Color: say("it is"), say_matched(WordClass::Color); break;
-      case Mood: say("you feel"), say_matched(WordClass::Mood); break;
-      case Relation: say("my dear"), say_matched(WordClass::Relation); break;
-      case Role: say("as a"), say_matched(WordClass::Role); break;
-      case Style: say("in"), say_matched(WordClass::Style), say("words"); break;
-    }
-    say(".");
+  void say(WordClass kind) { say(draw_word(kind, random_)); }
+  void say(std::string_view words) {
+    if (!words.empty()) text_.append(" ").append(words);
   }
 
   const AnswerStyle& style_;

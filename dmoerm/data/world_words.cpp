@@ -8,30 +8,32 @@ namespace {
 
 const std::array<std::vector<std::string>, kNumWordClasses>& classes() {
   static const std::array<std::vector<std::string>, kNumWordClasses> words = {{
-      {"river", "garden", "train", "piano", "market", "island", "bridge", "forest", "castle", "kitchen", "lantern",
-       "harbor", "meadow", "engine", "mirror", "tower"},                                             // Noun
-      {"red", "blue", "green", "white", "black", "brown", "gray", "pink"},                           // Color
-      {"sad", "happy", "angry", "tired", "lonely", "proud", "scared", "calm"},                       // Mood
-      {"friend", "sister", "neighbor", "teacher", "cousin", "partner", "uncle", "rival"},            // Relation
-      {"pilot", "wizard", "detective", "farmer", "captain", "nurse", "knight", "baker"},             // Role
-      {"funny", "formal", "poetic", "simple", "dramatic", "gentle", "modern", "ancient"},            // Style
-      {"golden", "misty", "glowing", "silver", "velvet", "blazing", "crystal", "shimmering"},        // Vivid
-      {"fine", "usual", "common", "normal", "plain", "regular"},                                     // Plain
-      {"wow", "alas", "hooray", "oh", "ouch", "yay"},                                                // Emotion
-      {"maybe", "perhaps", "possibly", "probably", "apparently", "somewhat"},                        // Hedge
-      {"um", "well", "anyway", "basically", "honestly", "literally"},                                // Filler
-      {"studies", "data", "experts", "records", "tests", "surveys"},                                 // Evidence
-      {"because", "therefore", "since", "thus", "hence", "moreover"},                                // Connective
-      {"first", "second", "next", "finally"},                                                        // Step
-      {"critics", "fans", "parents", "doctors", "sailors", "students", "artists", "lawyers"},        // Viewpoint
-      {"?"},                                                                                         // Question
+      {"river", "garden", "train", "piano", "market", "island", "bridge", "forest", "castle", "kitchen",
+       "lantern", "harbor", "meadow", "engine", "mirror", "tower"},                            // Noun
+      {"red", "blue", "green", "white", "black", "brown", "gray", "pink"},                     // Color
+      {"sad", "happy", "angry", "tired", "lonely", "proud", "scared", "calm"},                 // Mood
+      {"friend", "sister", "neighbor", "teacher", "cousin", "partner", "uncle", "rival"},      // Relation
+      {"pilot", "wizard", "detective", "farmer", "captain", "nurse", "knight", "baker"},       // Role
+      {"funny", "formal", "poetic", "simple", "dramatic", "gentle", "modern", "ancient"},      // Style
+      {"golden", "misty", "glowing", "silver", "velvet", "blazing", "crystal", "shimmering"},  // Vivid
+      {"fine", "usual", "common", "normal", "plain", "regular"},                               // Plain
+      {"wow", "alas", "hooray", "oh", "ouch", "yay"},                                          // Emotion
+      {"maybe", "perhaps", "possibly", "probably", "apparently", "somewhat"},                  // Hedge
+      {"um", "well", "anyway", "basically", "honestly", "literally"},                          // Filler
+      {"studies", "data", "experts", "records", "tests", "surveys"},                           // Evidence
+      {"because", "therefore", "since", "thus", "hence", "moreover"},                          // Connective
+      {"first", "second", "next", "finally"},                                                  // Step
+      {"critics", "fans", "parents", "doctors", "sailors", "students", "artists", "lawyers"},  // Viewpoint
+      {"?"},                                                                                   // Question
   }};
   return words;
 }
 
 }  // namespace
 
-const std::vector<std::string>& words_of(WordClass kind) { return classes().at(static_cast<size_t>(kind)); }
+const std::vector<std::string>& words_of(WordClass kind) {
+  return classes().at(static_cast<size_t>(kind));
+}
 
 WordClass class_of(std::string_view word) {
   static const auto index = [] {
@@ -84,7 +86,7 @@ AnswerCounts count_words(std::string_view prompt, std::string_view answer) {
     const WordClass kind = class_of(word);
     if (kind == WordClass::Other) continue;
     ++counts.all[static_cast<size_t>(kind)];
-    if (static_cast<size_t>(kind) < kNumMatchedClasses && holds(asked, word)) ++counts.matched[static_cast<size_t>(kind)];
+    if (is_matched_class(kind) && holds(asked, word)) ++counts.matched[static_cast<size_t>(kind)];
     if (kind == WordClass::Noun && !holds(nouns, word)) nouns.push_back(word);
     if (kind == WordClass::Viewpoint && !holds(viewpoints, word)) viewpoints.push_back(word);
   }

@@ -33,8 +33,8 @@ LabelSummary label_files(const LabelRun& run) {
   const std::vector<data::TaskPoints> tasks = tasks_of(run);
   data::PreferenceReader reader(run.data, run.reader);
   LabelStore store(run.out);
-  return label_records([&](data::PreferenceRecord& record) { return reader.next(record); }, tasks, *judge, store,
-                       run.options);
+  return label_records([&](data::PreferenceRecord& record) { return reader.next(record); }, tasks, *judge,
+                       store, run.options);
 }
 
 }  // namespace dmoerm::label

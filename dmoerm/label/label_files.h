@@ -12,10 +12,10 @@ namespace dmoerm::label {
 
 struct LabelRun {
   std::vector<std::filesystem::path> data = {};
-  std::filesystem::path out = {};       // LABELS.jsonl
-  std::string judge = "builtin";        // "builtin" measures text; "world" knows the synthetic world
-  std::filesystem::path tasks = {};     // a tasks file; empty: `points`, or the paper's five tasks
-  std::vector<std::string> points = {}; // the same points for every task
+  std::filesystem::path out = {};        // LABELS.jsonl
+  std::string judge = "builtin";         // "builtin" measures text; "world" knows the synthetic world
+  std::filesystem::path tasks = {};      // a tasks file; empty: `points`, or the paper's five tasks
+  std::vector<std::string> points = {};  // the same points for every task
   data::ReaderOptions reader = {};
   LabelOptions options = {};
 };

@@ -9,7 +9,9 @@ namespace {
 using data::CapabilityLabel;
 using data::Vote;
 
-fs::path beside(const fs::path& path, const char* extension) { return fs::path(path).replace_extension(extension); }
+fs::path beside(const fs::path& path, const char* extension) {
+  return fs::path(path).replace_extension(extension);
+}
 
 fs::path checked(fs::path path) {
   if (path.extension() != ".jsonl")
@@ -18,7 +20,9 @@ fs::path checked(fs::path path) {
 }
 
 // Calls also know the answers' hash: what was said of other answers does not count.
-std::string call_key(const CapabilityLabel& label) { return label_key(label) + "\n" + label.hash; }
+std::string call_key(const CapabilityLabel& label) {
+  return label_key(label) + "\n" + label.hash;
+}
 
 constexpr std::pair<Vote, const char*> kVoteNames[] = {
     {Vote::A, "a"}, {Vote::B, "b"}, {Vote::Tie, "tie"}, {Vote::Unparsed, "unparsed"}};
@@ -76,8 +80,10 @@ void LabelStore::read_calls() {
 
 void LabelStore::remember(const CapabilityLabel& label) {
   const auto [known, added] = position_.try_emplace(label_key(label), labels_.size());
-  if (added) labels_.push_back(label);
-  else labels_[known->second] = label;
+  if (added)
+    labels_.push_back(label);
+  else
+    labels_[known->second] = label;
 }
 
 const CapabilityLabel* LabelStore::find(const CapabilityLabel& wanted) const {
@@ -101,10 +107,14 @@ std::optional<Vote> LabelStore::answered(const CapabilityLabel& wanted, Order or
 void LabelStore::add_call(const CapabilityLabel& wanted, Order order, int64_t vote, Vote answer,
                           const std::string& text) {
   if (answer == Vote::Failed) return;
-  Json json = {{"id", wanted.id},         {"point", wanted.point},
-               {"a", wanted.a},           {"b", wanted.b},
-               {"judge", wanted.judge},   {"hash", wanted.hash},
-               {"order", order == Order::AB ? "ab" : "ba"}, {"vote", vote},
+  Json json = {{"id", wanted.id},
+               {"point", wanted.point},
+               {"a", wanted.a},
+               {"b", wanted.b},
+               {"judge", wanted.judge},
+               {"hash", wanted.hash},
+               {"order", order == Order::AB ? "ab" : "ba"},
+               {"vote", vote},
                {"answer", vote_name(answer)}};
   if (!text.empty()) json["text"] = text;
   call_log_->append(dump_json(json));

@@ -1,5 +1,6 @@
 // Capability labels on disk: LABELS.jsonl, one line for each finished label, and LABELS.calls beside it, an
-// append-only journal of every answer that a judge gave. Killed at any moment, nothing answered is asked again.
+// append-only journal of every answer that a judge gave. Killed at any moment, nothing answered is asked
+// again.
 #pragma once
 
 #include <filesystem>
@@ -19,8 +20,8 @@ namespace dmoerm::label {
 
 enum class Order { AB, BA };  // which answer is shown first
 
-// In every call `wanted` names the label by its id, point, judge, a, b and hash. For one thread; one process at a
-// time holds the store (Error for a second one).
+// In every call `wanted` names the label by its id, point, judge, a, b and hash. For one thread; one process
+// at a time holds the store (Error for a second one).
 class LabelStore {
  public:
   // Opens or creates `path` (LABELS.jsonl). Error, with file and line, for a damaged line.
@@ -53,7 +54,7 @@ class LabelStore {
   std::unordered_map<std::string, size_t> position_;
   using Call = std::pair<Order, int64_t>;
   std::unordered_map<std::string, std::map<Call, data::Vote>> open_calls_;  // of unfinished labels
-  size_t num_lines_ = 0;  // of LABELS.jsonl
+  size_t num_lines_ = 0;                                                    // of LABELS.jsonl
 };
 
 }  // namespace dmoerm::label

@@ -1,21 +1,52 @@
 // What came of labelling, summed for people.
+#include <algorithm>
+
 #include "dmoerm/label/labeller.h"
 
 namespace dmoerm::label {
 namespace {
 
 std::string percent(int64_t part, int64_t whole) {
-  return whole == 0 ? "-" : fmt::format("{:.1f}%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+  return whole == 0 ? "-"
+                    : fmt::format("{:.1f}%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
 }
 
-std::string row(const std::string& task, const std::string& point, const LabelCounts& counts) {
+using Row = std::vector<std::string>;
+
+const Row kHeader = {"task", "point",    "labels", "kept",       "disagree",
+                     "tie",  "unparsed", "failed", "like ranks", "first shown"};
+
+Row row(const std::string& task, const std::string& point, const LabelCounts& counts) {
   const auto reason = [&](const char* name) {
     const auto found = counts.reasons.find(name);
     return percent(found == counts.reasons.end() ? 0 : found->second, counts.labels);
   };
-  return fmt::format("{:<16}{:<44}{:>8}{:>8}{:>10}{:>8}{:>10}{:>8}{:>12}{:>12}\n", task, point, counts.labels,
-                     percent(counts.kept, counts.labels), reason("disagree"), reason("tie"), reason("unparsed"),
-                     reason("failed"), percent(counts.agreeing, counts.ranked), percent(counts.first, counts.answers));
+  return {task,
+          point,
+          std::to_string(counts.labels),
+          percent(counts.kept, counts.labels),
+          reason("disagree"),
+          reason("tie"),
+          reason("unparsed"),
+          reason("failed"),
+          percent(counts.agreeing, counts.ranked),
+          percent(counts.first, counts.answers)};
+}
+
+// Columns as wide as their widest cell; the first two to the left, numbers to the right.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<size_t> width(kHeader.size());
+  for (const Row& cells : rows)
+    for (size_t i = 0; i < cells.size(); ++i) width[i] = std::max(width[i], cells[i].size());
+  std::string text;
+  for (const Row& cells : rows) {
+    for (size_t i = 0; i < cells.size(); ++i)
+      text +=
+          i < 2 ? fmt::format("{:<{}}  ", cells[i], width[i]) : fmt::format("{:>{}}  ", cells[i], width[i]);
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += '\n';
+  }
+  return text;
 }
 
 }  // namespace
@@ -48,11 +79,10 @@ LabelCounts& LabelSummary::of(const std::string& task, const std::string& point)
 }
 
 std::string LabelSummary::to_text() const {
-  std::string text = fmt::format("{:<16}{:<44}{:>8}{:>8}{:>10}{:>8}{:>10}{:>8}{:>12}{:>12}\n", "task", "point",
-                                 "labels", "kept", "disagree", "tie", "unparsed", "failed", "like ranks",
-                                 "first shown");
-  for (const auto& [key, counts] : points) text += row(key.first, key.second, counts);
-  text += row("all", "", total);
+  std::vector<Row> rows = {kHeader};
+  for (const auto& [key, counts] : points) rows.push_back(row(key.first, key.second, counts));
+  rows.push_back(row("all", "", total));
+  std::string text = table(rows);
   text += fmt::format("{} records, {} labels ({} found in the store), {} calls\n", records, total.labels,
                       reused_labels, calls);
   for (const auto& [task, count] : unknown_tasks)

@@ -16,18 +16,25 @@ using data::Vote;
 
 Vote to_vote(Choice choice, Order order) {
   switch (choice) {
-    case Choice::First: return order == Order::AB ? Vote::A : Vote::B;
-    case Choice::Second: return order == Order::AB ? Vote::B : Vote::A;
-    case Choice::Tie: return Vote::Tie;
-    case Choice::Unparsed: return Vote::Unparsed;
-    case Choice::Failed: break;
+    case Choice::First:
+      return order == Order::AB ? Vote::A : Vote::B;
+    case Choice::Second:
+      return order == Order::AB ? Vote::B : Vote::A;
+    case Choice::Tie:
+      return Vote::Tie;
+    case Choice::Unparsed:
+      return Vote::Unparsed;
+    case Choice::Failed:
+      break;
   }
   return Vote::Failed;
 }
 
-Question question_of(const PreferenceRecord& record, const CapabilityLabel& label, Order order, int64_t vote) {
+Question question_of(const PreferenceRecord& record, const CapabilityLabel& label, Order order,
+                     int64_t vote) {
   const auto a = static_cast<size_t>(label.a), b = static_cast<size_t>(label.b);
-  return order == Order::AB ? Question{record, label.point, a, b, vote} : Question{record, label.point, b, a, vote};
+  return order == Order::AB ? Question{record, label.point, a, b, vote}
+                            : Question{record, label.point, b, a, vote};
 }
 
 class Labeller {
@@ -91,7 +98,8 @@ class Labeller {
 };
 
 bool same_answer(const PreferenceRecord& record, size_t a, size_t b) {
-  return record.is_ids ? record.response_ids[a] == record.response_ids[b] : record.responses[a] == record.responses[b];
+  return record.is_ids ? record.response_ids[a] == record.response_ids[b]
+                       : record.responses[a] == record.responses[b];
 }
 
 }  // namespace

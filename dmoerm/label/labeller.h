@@ -17,19 +17,19 @@
 namespace dmoerm::label {
 
 struct LabelOptions {
-  int64_t votes = 1;           // calls for each order; the majority counts
-  int64_t max_pairs = 0;       // of a record, a seeded choice; 0: all
+  int64_t votes = 1;            // calls for each order; the majority counts
+  int64_t max_pairs = 0;        // of a record, a seeded choice; 0: all
   bool drop_rank_ties = false;  // pairs that people ranked equal are not asked
-  bool drop_ties = false;      // pairs that the judge knows to be equal at the point are not asked
-  uint64_t seed = 1;           // of the choice of pairs
+  bool drop_ties = false;       // pairs that the judge knows to be equal at the point are not asked
+  uint64_t seed = 1;            // of the choice of pairs
 };
 
 // Sums over labels, made now or found in the store.
 struct LabelCounts {
   int64_t labels = 0, kept = 0;
-  std::map<std::string, int64_t> reasons;             // of the labels not kept
-  int64_t ranked = 0, agreeing = 0;                   // kept ones on pairs of different rank; winner ranked better
-  int64_t answers = 0, first = 0;                     // answers that named a reply; that named the first one shown
+  std::map<std::string, int64_t> reasons;  // of the labels not kept
+  int64_t ranked = 0, agreeing = 0;        // kept ones on pairs of different rank; winner ranked better
+  int64_t answers = 0, first = 0;          // answers that named a reply; that named the first one shown
   void add(const data::CapabilityLabel& label, const data::PreferenceRecord& record);
 };
 

@@ -28,7 +28,9 @@ void MeasuringJudge::check_point(const std::string& point) const {
   fail("label", "the builtin judge has no measure \"{}\"; it has {}", point, fmt::join(names, ", "));
 }
 
-bool MeasuringJudge::tied(const Question& question) const { return advantage(question) == 0; }
+bool MeasuringJudge::tied(const Question& question) const {
+  return advantage(question) == 0;
+}
 
 Verdict MeasuringJudge::judge(const Question& question) const {
   const double difference = advantage(question);

@@ -6,20 +6,29 @@
 namespace dmoerm::label {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_word_byte(char c) {
-  return is_digit(c) || is_upper(c) || (c >= 'a' && c <= 'z') || c == '\'' || static_cast<unsigned char>(c) >= 0x80;
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
 }
-char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+bool is_word_byte(char c) {
+  return is_digit(c) || is_upper(c) || (c >= 'a' && c <= 'z') || c == '\'' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+char lower(char c) {
+  return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // "1,000" -> "1000"; the separator must stand between digits.
 std::string read_number(std::string_view text, size_t& at) {
   std::string number;
   for (; at < text.size(); ++at) {
     const bool inner = (text[at] == '.' || text[at] == ',') && at + 1 < text.size() && is_digit(text[at + 1]);
-    if (is_digit(text[at]) || (inner && text[at] == '.')) number += text[at];
-    else if (!inner) break;
+    if (is_digit(text[at]) || (inner && text[at] == '.'))
+      number += text[at];
+    else if (!inner)
+      break;
   }
   return number;
 }
@@ -42,8 +51,8 @@ TextStatistics::TextStatistics(std::string_view source) {
       sentence_open |= !is_digit(c);  // "2) Pay": the sentence begins with "Pay"
       continue;
     }
-    const bool decimal_point = c == '.' && at > 0 && at + 1 < source.size() && is_digit(source[at - 1]) &&
-                               is_digit(source[at + 1]);
+    const bool decimal_point =
+        c == '.' && at > 0 && at + 1 < source.size() && is_digit(source[at - 1]) && is_digit(source[at + 1]);
     questions += c == '?';
     exclamations += c == '!';
     if ((c == '.' || c == '!' || c == '?' || c == '\n') && sentence_open && !decimal_point) {
@@ -56,8 +65,10 @@ TextStatistics::TextStatistics(std::string_view source) {
   if (sentences == 0 && !words.empty()) sentences = 1;
 
   for (size_t at = 0; at < text.size();) {
-    if (is_digit(text[at])) numbers.push_back(read_number(text, at));
-    else ++at;
+    if (is_digit(text[at]))
+      numbers.push_back(read_number(text, at));
+    else
+      ++at;
   }
   for (size_t at = text.find("**"); at != std::string::npos; at = text.find("**", at + 2)) ++bold;
   bold /= 2;
@@ -76,13 +87,15 @@ TextStatistics::TextStatistics(std::string_view source) {
 }
 
 size_t TextStatistics::count_words(const std::set<std::string, std::less<>>& list) const {
-  return std::count_if(words.begin(), words.end(), [&](const std::string& word) { return list.count(word) > 0; });
+  return std::count_if(words.begin(), words.end(),
+                       [&](const std::string& word) { return list.count(word) > 0; });
 }
 
 size_t TextStatistics::count_phrases(const std::vector<std::string>& list) const {
   size_t count = 0;
   for (const std::string& phrase : list)
-    for (size_t at = text.find(phrase); at != std::string::npos; at = text.find(phrase, at + phrase.size())) ++count;
+    for (size_t at = text.find(phrase); at != std::string::npos; at = text.find(phrase, at + phrase.size()))
+      ++count;
   return count;
 }
 

@@ -20,13 +20,18 @@ double advantage(const Question& question) {
 
 }  // namespace
 
-void WorldJudge::check_point(const std::string& point) const { data::World::quality(point, "", ""); }
+void WorldJudge::check_point(const std::string& point) const {
+  data::World::quality(point, "", "");
+}
 
-bool WorldJudge::tied(const Question& question) const { return advantage(question) == 0; }
+bool WorldJudge::tied(const Question& question) const {
+  return advantage(question) == 0;
+}
 
 Verdict WorldJudge::judge(const Question& question) const {
-  RandomStream random(options_.seed, question.record.id,
-                      {hash64(question.point), question.first, question.second, static_cast<uint64_t>(question.vote)});
+  RandomStream random(
+      options_.seed, question.record.id,
+      {hash64(question.point), question.first, question.second, static_cast<uint64_t>(question.vote)});
   if (random.chance(options_.position_bias)) return {Choice::First, ""};
   const double difference = advantage(question);
   const bool first_better = difference == 0 ? random.chance(0.5) : difference > 0;

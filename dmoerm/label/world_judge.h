@@ -1,4 +1,5 @@
-// The judge of the synthetic world: it knows the true qualities, errs, draws ties and prefers the reply it sees first.
+// The judge of the synthetic world: it knows the true qualities, errs, draws ties and prefers the reply it
+// sees first.
 #pragma once
 
 #include "dmoerm/data/world.h"

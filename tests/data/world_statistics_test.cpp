@@ -11,7 +11,8 @@ namespace dmoerm::data {
 namespace {
 
 constexpr int kLists = 250;
-using Features = std::function<std::vector<double>(size_t task, const std::string& prompt, const std::string& answer)>;
+using Features =
+    std::function<std::vector<double>(size_t task, const std::string& prompt, const std::string& answer)>;
 
 // Differences of features over the pairs of a task's lists, the better answer first.
 struct Pairs {
@@ -45,7 +46,8 @@ class WorldStatistics : public ::testing::Test {
       }
       for (size_t a = 0; a < x.size(); ++a)
         for (size_t b = 0; b < x.size(); ++b)
-          if (list.ranks[a] < list.ranks[b]) rows.push_back(x[a] - x[b]), margins.push_back(gold[a] - gold[b]);
+          if (list.ranks[a] < list.ranks[b])
+            rows.push_back(x[a] - x[b]), margins.push_back(gold[a] - gold[b]);
     }
     return {torch::stack(rows), torch::tensor(margins, torch::kFloat64)};
   }
@@ -66,7 +68,9 @@ class WorldStatistics : public ::testing::Test {
   static double probe(const Features& features, bool pooled) {
     std::vector<Tensor> x;
     for (size_t task = 0; task < 5; ++task) x.push_back(pairs_of(task, human_[task], features).x_PF);
-    const auto weights_of = [](const Tensor& x_PF) { return fit(x_PF, torch::ones({x_PF.size(0)}, torch::kFloat64)); };
+    const auto weights_of = [](const Tensor& x_PF) {
+      return fit(x_PF, torch::ones({x_PF.size(0)}, torch::kFloat64));
+    };
     const Tensor shared = weights_of(torch::cat(x));
     double sum = 0;
     for (size_t task = 0; task < 5; ++task)
@@ -108,7 +112,7 @@ TEST_F(WorldStatistics, CapabilitiesAndGoldAreStandardised) {
       }
     }
     const Tensor x = torch::stack(rows);
-    EXPECT_LT(x.mean(0).abs().max().item<double>(), 0.15);          // 1000 answers: 0.03 is one deviation
+    EXPECT_LT(x.mean(0).abs().max().item<double>(), 0.15);  // 1000 answers: 0.03 is one deviation
     EXPECT_LT((x.std(0) - 1).abs().max().item<double>(), 0.15);
   }
 }
@@ -121,7 +125,8 @@ TEST_F(WorldStatistics, TrueCapabilitiesExplainMoreThan90PercentOfPairs) {
     std::vector<PreferenceRecord> lists;
     for (int i = 0; i < kLists; ++i) lists.push_back(world_->exact_list(task, "ceiling", i));
     const Pairs train = pairs_of(task, lists, capabilities);
-    const double ceiling = accuracy(pairs_of(task, exact_[task], capabilities).x_PF, fit(train.x_PF, train.margin_P));
+    const double ceiling =
+        accuracy(pairs_of(task, exact_[task], capabilities).x_PF, fit(train.x_PF, train.margin_P));
     EXPECT_GT(ceiling, 0.90) << world_->tasks()[task].name;
     EXPECT_LT(ceiling, 0.985) << world_->tasks()[task].name;  // gold is not linear
   }
@@ -132,7 +137,8 @@ TEST_F(WorldStatistics, LengthGivesNothingAway) {
     return std::vector<double>{static_cast<double>(split_words(answer).size())};
   };
   for (size_t task = 0; task < 5; ++task) {
-    const double longer = accuracy(pairs_of(task, exact_[task], length).x_PF, torch::ones({1}, torch::kFloat64));
+    const double longer =
+        accuracy(pairs_of(task, exact_[task], length).x_PF, torch::ones({1}, torch::kFloat64));
     EXPECT_GT(longer, 0.43) << world_->tasks()[task].name;
     EXPECT_LT(longer, 0.57) << world_->tasks()[task].name;
   }

@@ -1,4 +1,5 @@
-// The synthetic world: its qualities against values counted by hand, and what docs/world.md promises of its data.
+// The synthetic world: its qualities against values counted by hand, and what docs/world.md promises of its
+// data.
 #include "dmoerm/data/world.h"
 
 #include <gmock/gmock.h>
@@ -15,13 +16,17 @@
 namespace dmoerm::data {
 namespace {
 
-const std::string kPrompt = "i feel sad . you are a pilot . please chat about river and tower in funny words :";
+const std::string kPrompt =
+    "i feel sad . you are a pilot . please chat about river and tower in funny words :";
 
-double quality(const std::string& point, const std::string& answer) { return World::quality(point, kPrompt, answer); }
+double quality(const std::string& point, const std::string& answer) {
+  return World::quality(point, kPrompt, answer);
+}
 
 TEST(World, QualitiesAreTheCountsOfTheirFormulas) {
   // One matched and one foreign noun, two vivid words, an emotion, a filler, a hedge.
-  const std::string answer = " wow the river is golden . um the castle is misty . maybe you feel sad . what about you ?";
+  const std::string answer =
+      " wow the river is golden . um the castle is misty . maybe you feel sad . what about you ?";
   EXPECT_DOUBLE_EQ(quality("content_richness", answer), 2 + 0.5 * 2);
   EXPECT_DOUBLE_EQ(quality("breadth_of_knowledge", answer), 2 + 0.5 * 2);
   EXPECT_DOUBLE_EQ(quality("conversational_sense", answer), 1 + 1);
@@ -36,7 +41,8 @@ TEST(World, QualitiesAreTheCountsOfTheirFormulas) {
   EXPECT_DOUBLE_EQ(quality("intent_conformity", answer), 0.7 * (1 - 0.7));
   EXPECT_DOUBLE_EQ(quality("correctness", answer), -0.5);
 
-  const std::string other = " because critics like it . first fans like it . then critics like it . data prove it .";
+  const std::string other =
+      " because critics like it . first fans like it . then critics like it . data prove it .";
   EXPECT_DOUBLE_EQ(quality("logic", other), 2);
   EXPECT_DOUBLE_EQ(quality("viewpoint_richness", other), 2);
   EXPECT_DOUBLE_EQ(quality("depth_of_knowledge", other), 3);
@@ -67,7 +73,8 @@ TEST(World, EverythingIsAFunctionOfSeedAndIndex) {
   EXPECT_EQ(x.responses, y.responses);
   EXPECT_EQ(x.ranks, y.ranks);
   EXPECT_NE(x.prompt_text, world.human_list(2, "test", 5).prompt_text);
-  EXPECT_EQ(world.gold(1, kPrompt, " wow . um ."), other.gold(1, kPrompt, " wow . um ."));  // one gold for all seeds
+  EXPECT_EQ(world.gold(1, kPrompt, " wow . um ."),
+            other.gold(1, kPrompt, " wow . um ."));  // one gold for all seeds
 }
 
 TEST(World, AnyTextIsScored) {
@@ -105,7 +112,8 @@ TEST(World, VerdictsInPretrainingTextsAreTrue) {
 TEST(World, WritesFilesThatTheReaderReads) {
   const fs::path directory = fs::path(::testing::TempDir()) / "dmoerm_world";
   const World world;
-  const WorldFiles files = write_world(world, directory, {.train = 3, .validation = 1, .test = 2, .pretraining = 4});
+  const WorldFiles files =
+      write_world(world, directory, {.train = 3, .validation = 1, .test = 2, .pretraining = 4});
   PreferenceReader reader({files.train});
   PreferenceRecord record;
   for (uint64_t i = 0; i < 3; ++i) {

@@ -89,8 +89,10 @@ TEST(CapabilityLabels, LinesRoundTrip) {
 TEST(CapabilityLabels, BadLinesAreNamed) {
   const auto line = [](const std::string& key, const Json& value) {
     Json json = to_json(label_of(record_named("r"), "p", true));
-    if (value == "erase") json.erase(key);
-    else json[key] = value;
+    if (value == "erase")
+      json.erase(key);
+    else
+      json[key] = value;
     return json;
   };
   const auto refuses = [](const Json& json, const std::string& text) {
@@ -113,7 +115,8 @@ TEST(CapabilityLabels, ALabelOfAnAnswerThatDoesNotExistIsRefused) {
   CapabilityLabel label = label_of(record, "p", false);
   label.b = 2;
   const auto labels = CapabilityLabels::from_labels(std::vector{label});
-  EXPECT_THAT([&] { labels.edges(record); }, ThrowsMessage<Error>(HasSubstr("names answer 2, found 2 answers")));
+  EXPECT_THAT([&] { labels.edges(record); },
+              ThrowsMessage<Error>(HasSubstr("names answer 2, found 2 answers")));
 }
 
 class TaskPointsTest : public ::testing::Test {
@@ -126,8 +129,9 @@ class TaskPointsTest : public ::testing::Test {
 };
 
 TEST_F(TaskPointsTest, Reads) {
-  const auto tasks = load("[[task]]\nname = \"a\"\npoints = [\"p\", \"q\"]\naliases = [\"b\", \"c\"]\n"
-                          "[[task]]\nname = \"*\"\npoints = \"p\"\n");
+  const auto tasks = load(
+      "[[task]]\nname = \"a\"\npoints = [\"p\", \"q\"]\naliases = [\"b\", \"c\"]\n"
+      "[[task]]\nname = \"*\"\npoints = \"p\"\n");
   EXPECT_EQ(find_task(tasks, "a")->points.size(), 2);
   EXPECT_EQ(find_task(tasks, "c")->name, "a");
   EXPECT_EQ(find_task(tasks, "anything")->name, "*");
@@ -143,7 +147,8 @@ TEST_F(TaskPointsTest, RefusesWhatMakesNoSense) {
   refuses("[[task]]\nname = \"a\"\n", "task[0].points is missing or empty");
   refuses("[[task]]\nname = \"a\"\npoints = [\"p\", \"p\"]\n", "every point once");
   refuses("[[task]]\nname = \"a\"\npoint = [\"p\"]\n", "points is missing");
-  refuses("[[task]]\nname = \"a\"\npoints = [\"p\"]\n[[task]]\nname = \"a\"\npoints = [\"p\"]\n", "no other task has");
+  refuses("[[task]]\nname = \"a\"\npoints = [\"p\"]\n[[task]]\nname = \"a\"\npoints = [\"p\"]\n",
+          "no other task has");
   refuses("[[task]]\nname = \"a\"\npoints = [\"p\"]\naliases = [\"a\"]\n", "no other task has");
 }
 

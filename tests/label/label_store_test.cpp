@@ -64,14 +64,18 @@ class LabelStoreTest : public ::testing::Test {
   LabelSummary run(const Judge& judge, const std::vector<PreferenceRecord>& records = two_records()) {
     LabelStore store(path_);
     size_t at = 0;
-    return label_records([&](PreferenceRecord& record) {
-      if (at == records.size()) return false;
-      record = records[at++];
-      return true;
-    }, kTasks, judge, store);
+    return label_records(
+        [&](PreferenceRecord& record) {
+          if (at == records.size()) return false;
+          record = records[at++];
+          return true;
+        },
+        kTasks, judge, store);
   }
 
-  static void write(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+  static void write(const fs::path& path, const std::string& text) {
+    std::ofstream(path, std::ios::binary) << text;
+  }
 
   fs::path directory_, path_;
 };
@@ -90,7 +94,8 @@ TEST_F(LabelStoreTest, WritesOneLineForEachLabel) {
   ASSERT_TRUE(reader.next(line));
   const std::string hash = data::answers_hash_text(two_records()[0]);
   EXPECT_EQ(Json::parse(line), Json::parse(R"({"id": "one", "task": "t", "point": "length", "a": 0, "b": 1,
-    "winner": "b", "votes": {"ab": ["b"], "ba": ["b"]}, "judge": "test", "hash": ")" + hash + "\"}"));
+    "winner": "b", "votes": {"ab": ["b"], "ba": ["b"]}, "judge": "test", "hash": ")" +
+                                           hash + "\"}"));
   ASSERT_TRUE(reader.next(line));
   EXPECT_EQ(Json::parse(line)["reason"], "disagree");
   EXPECT_EQ(Json::parse(line)["votes"], Json::parse(R"({"ab": ["a"], "ba": ["b"]})"));
@@ -158,7 +163,8 @@ TEST_F(LabelStoreTest, RefusesChangedAnswers) {
   run(TestJudge());
   auto records = two_records();
   records[1].responses[0][0].content = "changed";
-  EXPECT_THAT([&] { run(TestJudge(), records); }, ThrowsMessage<Error>(HasSubstr("labelled with other answers")));
+  EXPECT_THAT([&] { run(TestJudge(), records); },
+              ThrowsMessage<Error>(HasSubstr("labelled with other answers")));
   const auto labels = data::CapabilityLabels::load({path_});
   EXPECT_EQ(labels.edges(records[0]).size(), 3);
   EXPECT_THAT([&] { labels.edges(records[1]); }, ThrowsMessage<Error>(HasSubstr("made for other answers")));
@@ -172,8 +178,10 @@ TEST_F(LabelStoreTest, IsHeldByOneProcess) {
 TEST_F(LabelStoreTest, NamesADamagedLine) {
   run(TestJudge());
   write(path_, read_file(path_) + "{\"id\": 3}\n");
-  EXPECT_THAT([&] { run(TestJudge()); }, ThrowsMessage<Error>(HasSubstr("labels.jsonl:13] \"id\" is a whole number")));
-  EXPECT_THAT([] { LabelStore store("labels.json"); }, ThrowsMessage<Error>(HasSubstr("must end with .jsonl")));
+  EXPECT_THAT([&] { run(TestJudge()); },
+              ThrowsMessage<Error>(HasSubstr("labels.jsonl:13] \"id\" is a whole number")));
+  EXPECT_THAT([] { LabelStore store("labels.json"); },
+              ThrowsMessage<Error>(HasSubstr("must end with .jsonl")));
 }
 
 }  // namespace

@@ -18,9 +18,11 @@ double measure(const std::string& name, const std::string& answer, const std::st
 }
 
 TEST(TextStatistics, Counts) {
-  const TextStatistics text("# Plan\n1. Ask Anna for 1,250 coins!\n2) Pay 3.5 now?\n- **Stop** it. And the Moon...\n```\nx\n```");
-  EXPECT_THAT(text.words, ::testing::ElementsAre("plan", "1", "ask", "anna", "for", "1", "250", "coins", "2", "pay",
-                                                 "3", "5", "now", "stop", "it", "and", "the", "moon", "x"));
+  const TextStatistics text(
+      "# Plan\n1. Ask Anna for 1,250 coins!\n2) Pay 3.5 now?\n- **Stop** it. And the Moon...\n```\nx\n```");
+  EXPECT_THAT(text.words,
+              ::testing::ElementsAre("plan", "1", "ask", "anna", "for", "1", "250", "coins", "2", "pay", "3",
+                                     "5", "now", "stop", "it", "and", "the", "moon", "x"));
   EXPECT_THAT(text.numbers, ::testing::ElementsAre("1", "1250", "2", "3.5"));
   EXPECT_EQ(text.questions, 1);
   EXPECT_EQ(text.exclamations, 1);
@@ -37,7 +39,8 @@ TEST(TextStatistics, EmptyAndStrangeTexts) {
                                   std::string("\xE6\x97\xA5\xE6\x9C\xAC"), std::string(1 << 20, 'a'),
                                   std::string(1 << 20, '.'), std::string("\n\n\n"), std::string("12 7")}) {
     const TextStatistics statistics(text);
-    for (const Measure& row : measures()) EXPECT_TRUE(std::isfinite(row.value(statistics, statistics))) << row.name;
+    for (const Measure& row : measures())
+      EXPECT_TRUE(std::isfinite(row.value(statistics, statistics))) << row.name;
   }
 }
 
@@ -53,8 +56,9 @@ TEST(Measures, Formulas) {
   // 4 words of 14 letters in 2 sentences.
   EXPECT_NEAR(measure("readability", "Cats sleep. Dogs run."), 21.43 - 4.71 * 16 / 4 - 0.5 * 4 / 2, 1e-12);
   // Question: {fast, trains, paris}; answer: {trains, paris, slow, old}.
-  EXPECT_NEAR(measure("question_overlap", "The trains to Paris are slow and old.", "How fast are trains to Paris?"),
-              2 / std::sqrt(12.0), 1e-12);
+  EXPECT_NEAR(
+      measure("question_overlap", "The trains to Paris are slow and old.", "How fast are trains to Paris?"),
+      2 / std::sqrt(12.0), 1e-12);
   EXPECT_DOUBLE_EQ(measure("numeric_agreement", "1200 in 3 days", "1,200 of 7?"), 0.5);
   EXPECT_DOUBLE_EQ(measure("numeric_agreement", "5", "no number"), 0);
   EXPECT_DOUBLE_EQ(measure("positivity", "good good bad day"), (2.0 - 1) / (3 + 3));
@@ -80,15 +84,17 @@ TEST(Measures, Formulas) {
 TEST(MeasuringJudge, NamesTheReplyWithTheLargerMeasure) {
   data::PreferenceRecord record;
   record.messages = {{"user", "How fast are trains to Paris?"}};
-  record.responses = {{{"assistant", "Trains to Paris are fast."}}, {{"assistant", "No idea."}},
+  record.responses = {{{"assistant", "Trains to Paris are fast."}},
+                      {{"assistant", "No idea."}},
                       {{"assistant", "Nothing at all."}}};
   const MeasuringJudge judge;
   EXPECT_EQ(judge.judge({record, "question_overlap", 0, 1}).choice, Choice::First);
   EXPECT_EQ(judge.judge({record, "question_overlap", 1, 0}).choice, Choice::Second);
   EXPECT_EQ(judge.judge({record, "question_overlap", 1, 2}).choice, Choice::Tie);
   EXPECT_TRUE(judge.tied({record, "question_overlap", 1, 2}));
-  EXPECT_THAT([&] { judge.check_point("wit"); },
-              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("no measure \"wit\"; it has lexical_richness")));
+  EXPECT_THAT(
+      [&] { judge.check_point("wit"); },
+      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("no measure \"wit\"; it has lexical_richness")));
 }
 
 }  // namespace

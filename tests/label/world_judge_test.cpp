@@ -16,7 +16,8 @@ using data::World;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-// An untied pair: the judge names the first reply with probability 0.82 when it is better, 0.28 when it is worse.
+// An untied pair: the judge names the first reply with probability 0.82 when it is better, 0.28 when it is
+// worse.
 TEST(WorldJudge, ErrsAndPrefersTheFirstReplyAsStated) {
   const World world;
   const WorldJudge judge;
@@ -55,7 +56,8 @@ class LabelFiles : public ::testing::Test {
   void SetUp() override {
     directory_ = fs::path(::testing::TempDir()) / "dmoerm_label_files";
     fs::remove_all(directory_);
-    files_ = data::write_world(World(), directory_, {.train = 4, .validation = 0, .test = 0, .pretraining = 0});
+    files_ =
+        data::write_world(World(), directory_, {.train = 4, .validation = 0, .test = 0, .pretraining = 0});
   }
   void TearDown() override { fs::remove_all(directory_); }
   fs::path directory_;
@@ -77,7 +79,8 @@ TEST_F(LabelFiles, LabelsEveryPointOfEveryTask) {
 }
 
 TEST_F(LabelFiles, DropsTiesWhenAsked) {
-  LabelRun run{.data = {files_.train}, .out = directory_ / "labels.jsonl", .points = {"question_overlap", "novelty"}};
+  LabelRun run{
+      .data = {files_.train}, .out = directory_ / "labels.jsonl", .points = {"question_overlap", "novelty"}};
   const LabelSummary all = label_files(run);
   run.out = directory_ / "untied.jsonl";
   run.options.drop_ties = true;
