@@ -15,9 +15,12 @@ struct EvalFlags {
 };
 
 std::string notes(const metrics::Evaluation& result) {
-  std::string text = "Accuracy over pairs of different rank, equal rewards count one half; [95% interval by bootstrap over prompts].\n"
-                     "Length only: the answer with more characters wins (tokens, where records hold ids).\n";
-  text += fmt::format("{} records, {} tokens, {:.1f} s", result.overall.records, result.tokens, result.seconds);
+  std::string text =
+      "Accuracy over pairs of different rank, equal rewards count one half; [95% interval by bootstrap over "
+      "prompts].\n"
+      "Length only: the answer with more characters wins (tokens, where records hold ids).\n";
+  text +=
+      fmt::format("{} records, {} tokens, {:.1f} s", result.overall.records, result.tokens, result.seconds);
   if (result.bad_lines > 0) text += fmt::format("; {} bad lines skipped", result.bad_lines);
   if (const int64_t cut = result.encoded.prompts_cut + result.encoded.answers_cut; cut > 0)
     text += fmt::format("; {} sequences were too long and cut", cut);
@@ -27,11 +30,13 @@ std::string notes(const metrics::Evaluation& result) {
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("eval", "Accuracy per task and overall, with intervals and the length-only baseline");
+  CLI::App* command = app.add_subcommand(
+      "eval", "Accuracy per task and overall, with intervals and the length-only baseline");
   auto flags = std::make_shared<EvalFlags>();
   flags->model.add_to(*command);
   command->add_option("--data", flags->evaluation.files, "Ranked records (JSONL, .gz, .zst)")->required();
-  command->add_flag("--skip-bad", flags->model.reader.skip_bad, "Count bad lines and go on instead of stopping");
+  command->add_flag("--skip-bad", flags->model.reader.skip_bad,
+                    "Count bad lines and go on instead of stopping");
   command->add_option("--seed", flags->evaluation.seed, "Of the bootstrap")->capture_default_str();
   command->add_flag("--json", flags->json, "Print JSON");
   command->footer("Example:\n  dmoerm eval --model out/model --data dev.jsonl.gz");

@@ -35,12 +35,16 @@ void add_model_command(CLI::App& app) {
   CLI::App* model = app.add_subcommand("model", "Look into models");
   model->require_subcommand(1);
   model->footer("Example:\n  dmoerm model inspect out/model --verify");
-  CLI::App* command = model->add_subcommand("inspect", "Parts, shapes and parameters; loading checks the whole structure");
+  CLI::App* command =
+      model->add_subcommand("inspect", "Parts, shapes and parameters; loading checks the whole structure");
   auto flags = std::make_shared<InspectFlags>();
-  command->add_option("model", flags->model, "Directory of a dmoerm model or of a Hugging Face sequence classifier")
+  command
+      ->add_option("model", flags->model,
+                   "Directory of a dmoerm model or of a Hugging Face sequence classifier")
       ->required()
       ->check(CLI::ExistingDirectory);
-  command->add_flag("--verify", flags->verify, "Compare every file with its digest; names what differs, exit status 1");
+  command->add_flag("--verify", flags->verify,
+                    "Compare every file with its digest; names what differs, exit status 1");
   command->add_flag("--json", flags->json, "Print JSON");
   command->footer("Example:\n  dmoerm model inspect out/model --verify");
   command->callback([flags] { inspect(*flags); });

@@ -34,12 +34,14 @@ reward::ScoreFileResult run(reward::Scorer& scorer, const ScoreFlags& flags) {
 void report(const reward::Scorer& scorer, const reward::ScoreFileResult& result) {
   const auto& encoded = scorer.encode_counts();
   if (encoded.prompts_cut + encoded.answers_cut > 0)
-    log().warn("too long: {} prompts and {} answers of {} sequences were cut", encoded.prompts_cut, encoded.answers_cut,
-               encoded.sequences);
+    log().warn("too long: {} prompts and {} answers of {} sequences were cut", encoded.prompts_cut,
+               encoded.answers_cut, encoded.sequences);
   if (scorer.counts().unknown_tasks > 0)
-    log().warn("{} records name a task that the model does not know; they were routed", scorer.counts().unknown_tasks);
+    log().warn("{} records name a task that the model does not know; they were routed",
+               scorer.counts().unknown_tasks);
   if (result.bad == 0) return;
-  log().error("{} of {} lines could not be scored; each has its error in the output", result.bad, result.lines);
+  log().error("{} of {} lines could not be scored; each has its error in the output", result.bad,
+              result.lines);
   throw ExitStatus{1};
 }
 
@@ -49,12 +51,15 @@ void add_score_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("score", "Score answers: one JSON line out for each line in");
   auto flags = std::make_shared<ScoreFlags>();
   flags->model.add_to(*command);
-  command->add_option("--input", flags->input, "Records (JSONL, .gz, .zst); - is standard input")->capture_default_str();
-  command->add_option("--output", flags->output, "File to write; - is standard output")->capture_default_str();
+  command->add_option("--input", flags->input, "Records (JSONL, .gz, .zst); - is standard input")
+      ->capture_default_str();
+  command->add_option("--output", flags->output, "File to write; - is standard output")
+      ->capture_default_str();
   command->add_flag("--raw", flags->model.scorer.raw, "Rewards before the task's mean and deviation");
   command->footer(
       "Example:\n"
-      "  echo '{\"prompt\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"responses\": [\"Hello!\", \"No.\"]}' |\n"
+      "  echo '{\"prompt\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"responses\": [\"Hello!\", "
+      "\"No.\"]}' |\n"
       "    dmoerm score --model out/model");
   command->callback([flags] {
     auto scorer = flags->model.load();

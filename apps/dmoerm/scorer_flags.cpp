@@ -5,28 +5,34 @@
 namespace dmoerm::app {
 
 void ScorerFlags::add_to(CLI::App& command) {
-  command.add_option("--model", model, "Directory of a dmoerm model or of a Hugging Face sequence classifier")
+  command
+      .add_option("--model", model, "Directory of a dmoerm model or of a Hugging Face sequence classifier")
       ->required()
       ->check(CLI::ExistingDirectory);
-  command.add_option("--adapter", scorer.adapter, "PEFT adapter over a plain classifier")->check(CLI::ExistingDirectory);
+  command.add_option("--adapter", scorer.adapter, "PEFT adapter over a plain classifier")
+      ->check(CLI::ExistingDirectory);
   command.add_option("--label", scorer.label, "Which label of a plain classifier is the reward, from 0");
-  command.add_option("--chat-format", scorer.chat_format, "qwen2, chatml, llama3, mistral, plain (default: the model's own)");
+  command.add_option("--chat-format", scorer.chat_format,
+                     "qwen2, chatml, llama3, mistral, plain (default: the model's own)");
   command.add_option("--max-tokens", scorer.max_tokens, "Longest sequence (default: the model's own)")
       ->check(CLI::PositiveNumber);
   command.add_option("--token-budget", scorer.token_budget, "Tokens computed at once; changes no reward")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option_function<std::string>(
-             "--share-prefix", [this](const std::string& value) { scorer.share_prefix = value == "on"; },
-             "Compute what sequences share once (on, the default), or not (off)")
+  command
+      .add_option_function<std::string>(
+          "--share-prefix", [this](const std::string& value) { scorer.share_prefix = value == "on"; },
+          "Compute what sequences share once (on, the default), or not (off)")
       ->check(CLI::IsMember({"on", "off"}));
-  command.add_option_function<std::string>(
-             "--pool", [this](const std::string& value) { scorer.pool_transformers = value == "transformers"; },
-             "Score the last token (last, the default), or the last that is not padding (transformers)")
+  command
+      .add_option_function<std::string>(
+          "--pool", [this](const std::string& value) { scorer.pool_transformers = value == "transformers"; },
+          "Score the last token (last, the default), or the last that is not padding (transformers)")
       ->check(CLI::IsMember({"last", "transformers"}));
-  command.add_option_function<std::string>(
-             "--text", [this](const std::string& value) { reader.text_as_turn = value == "turn"; },
-             "A text prompt is raw text that answers continue (raw, the default), or a user turn (turn)")
+  command
+      .add_option_function<std::string>(
+          "--text", [this](const std::string& value) { reader.text_as_turn = value == "turn"; },
+          "A text prompt is raw text that answers continue (raw, the default), or a user turn (turn)")
       ->check(CLI::IsMember({"raw", "turn"}));
   command.add_option("--dtype", dtype, "float32 or bfloat16")
       ->check(CLI::IsMember({"float32", "bfloat16"}))

@@ -1,5 +1,5 @@
-// Evaluation of a reward model on ranked answers: accuracy per task and overall, with the true task and with the
-// router, intervals, and the length-only baseline beside them.
+// Evaluation of a reward model on ranked answers: accuracy per task and overall, with the true task and with
+// the router, intervals, and the length-only baseline beside them.
 #pragma once
 
 #include <filesystem>
@@ -21,7 +21,8 @@ struct EvaluationOptions {
 
 // One row of the table.
 struct TaskEvaluation {
-  std::string task;  // as the model calls it; a name that it does not know as the records call it; "" without one
+  std::string
+      task;  // as the model calls it; a name that it does not know as the records call it; "" without one
   int64_t records = 0;
   // By the true task's model (by the router's where the record names no task that the model knows).
   std::vector<PromptPairs> accuracy;
@@ -38,8 +39,8 @@ struct Evaluation {
   double seconds = 0;
   int64_t tokens = 0;  // nothing shared
 
-  // {"overall": row, "tasks": [row…], …}; a row: {"task", "records", "prompts", "pairs", "accuracy", "interval",
-  // "routed_accuracy", "routed_interval", "length_accuracy", "router_accuracy"}.
+  // {"overall": row, "tasks": [row…], …}; a row: {"task", "records", "prompts", "pairs", "accuracy",
+  // "interval", "routed_accuracy", "routed_interval", "length_accuracy", "router_accuracy"}.
   Json to_json(uint64_t seed) const;
   std::string to_table(uint64_t seed) const;
 };

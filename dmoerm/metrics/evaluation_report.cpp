@@ -30,7 +30,8 @@ Json row_json(const TaskEvaluation& task, uint64_t seed) {
   add_accuracy(row, "length_", task.length, seed);
   if (!task.routed.empty()) add_accuracy(row, "routed_", task.routed, seed);
   if (task.router_records > 0)
-    row["router_accuracy"] = static_cast<double>(task.router_right) / static_cast<double>(task.router_records);
+    row["router_accuracy"] =
+        static_cast<double>(task.router_right) / static_cast<double>(task.router_records);
   return row;
 }
 
@@ -42,7 +43,8 @@ std::string accuracy_cell(const Json& row, const std::string& name) {
   const auto text = percent(row, name + "accuracy");
   if (text == "-") return text;
   const auto& interval = row[name + "interval"];
-  return fmt::format("{} [{:.1f}, {:.1f}]", text, 100 * interval[0].get<double>(), 100 * interval[1].get<double>());
+  return fmt::format("{} [{:.1f}, {:.1f}]", text, 100 * interval[0].get<double>(),
+                     100 * interval[1].get<double>());
 }
 
 // Columns as wide as their widest cell; the first to the left, the others to the right.
@@ -62,9 +64,12 @@ std::string layout(const std::vector<std::vector<std::string>>& lines) {
 }  // namespace
 
 Json Evaluation::to_json(uint64_t seed) const {
-  Json json = {{"tasks", Json::array()},          {"bad_lines", bad_lines},
-               {"prompts_cut", encoded.prompts_cut}, {"answers_cut", encoded.answers_cut},
-               {"seconds", seconds},              {"tokens", tokens}};
+  Json json = {{"tasks", Json::array()},
+               {"bad_lines", bad_lines},
+               {"prompts_cut", encoded.prompts_cut},
+               {"answers_cut", encoded.answers_cut},
+               {"seconds", seconds},
+               {"tokens", tokens}};
   json["overall"] = row_json(overall, seed);
   json["overall"].erase("task");
   for (const auto& task : tasks) json["tasks"].push_back(row_json(task, seed));
@@ -76,7 +81,8 @@ std::string Evaluation::to_table(uint64_t seed) const {
   std::vector<std::vector<std::string>> lines = {{"task", "prompts", "pairs", "accuracy %", "length only %"}};
   if (routed) lines[0].insert(lines[0].begin() + 4, {"with the router %", "router right %"});
   const auto add = [&](const std::string& name, const Json& row) {
-    std::vector<std::string> line = {name, row["prompts"].dump(), row["pairs"].dump(), accuracy_cell(row, "")};
+    std::vector<std::string> line = {name, row["prompts"].dump(), row["pairs"].dump(),
+                                     accuracy_cell(row, "")};
     if (routed) {
       line.push_back(accuracy_cell(row, "routed_"));
       line.push_back(percent(row, "router_accuracy"));

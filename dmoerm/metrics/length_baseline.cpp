@@ -17,7 +17,8 @@ std::vector<double> answer_lengths(const data::PreferenceRecord& record) {
   if (record.is_ids) {
     for (const auto& ids : record.response_ids) lengths.push_back(static_cast<double>(ids.size()));
   } else {
-    for (const auto& response : record.responses) lengths.push_back(code_points(data::response_text(response)));
+    for (const auto& response : record.responses)
+      lengths.push_back(code_points(data::response_text(response)));
   }
   return lengths;
 }

@@ -15,7 +15,9 @@ PairCount& operator+=(PairCount& left, const PairCount& right) {
   return left;
 }
 
-int sign(double x) { return (x > 0) - (x < 0); }
+int sign(double x) {
+  return (x > 0) - (x < 0);
+}
 
 }  // namespace
 
@@ -38,7 +40,8 @@ PairCount total(std::span<const PromptPairs> pairs) {
   return sum;
 }
 
-Interval bootstrap_interval(std::span<const PromptPairs> pairs, uint64_t seed, int64_t samples, double coverage) {
+Interval bootstrap_interval(std::span<const PromptPairs> pairs, uint64_t seed, int64_t samples,
+                            double coverage) {
   std::map<uint64_t, PairCount> by_prompt;
   for (const auto& one : pairs) by_prompt[one.prompt] += one.count;
   std::vector<PairCount> prompts;

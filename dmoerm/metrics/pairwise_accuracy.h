@@ -34,8 +34,8 @@ struct Interval {
 Interval bootstrap_interval(std::span<const PromptPairs> pairs, uint64_t seed = 0, int64_t samples = 1000,
                             double coverage = 0.95);
 
-// Share of all pairs of answers on which two reward lists agree about the order (a tie in one of them counts one
-// half, in both one): how alike two judges are.
+// Share of all pairs of answers on which two reward lists agree about the order (a tie in one of them counts
+// one half, in both one): how alike two judges are.
 PairCount count_agreement(std::span<const double> rewards_a, std::span<const double> rewards_b);
 
 }  // namespace dmoerm::metrics

@@ -13,7 +13,8 @@ constexpr double kInitialSlope = 0.25;  // of the PReLU, as torch.nn.PReLU
 Tensor uniform(torch::IntArrayRef shape, double bound, RandomStream& random) {
   Tensor result = torch::empty(shape, torch::kFloat);
   auto* values = result.data_ptr<float>();
-  for (int64_t i = 0; i < result.numel(); ++i) values[i] = static_cast<float>((2 * random.uniform() - 1) * bound);
+  for (int64_t i = 0; i < result.numel(); ++i)
+    values[i] = static_cast<float>((2 * random.uniform() - 1) * bound);
   return result;
 }
 
@@ -97,12 +98,15 @@ Aggregator Aggregator::load(const std::filesystem::path& file, int64_t num_exper
       fail(file.string(), "tensor \"{}\" has shape [{}], expected [{}] for {} experts of width {}", name,
            fmt::join(tensors.shape(name), ", "), fmt::join(shape, ", "), num_experts, width);
     const Tensor value = tensors.tensor(name).to(torch::kFloat);
-    if (!value.isfinite().all().item<bool>()) fail(file.string(), "tensor \"{}\" holds numbers that are not finite", name);
+    if (!value.isfinite().all().item<bool>())
+      fail(file.string(), "tensor \"{}\" holds numbers that are not finite", name);
     result.parameters_[name] = value.to(device, /*non_blocking=*/false, /*copy=*/true);
   }
   return result;
 }
 
-void Aggregator::save(const std::filesystem::path& file) const { save_safetensors(file, parameters_); }
+void Aggregator::save(const std::filesystem::path& file) const {
+  save_safetensors(file, parameters_);
+}
 
 }  // namespace dmoerm::reward

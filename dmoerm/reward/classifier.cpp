@@ -16,7 +16,8 @@ Json tokenizer_config(const std::filesystem::path& directory) {
 
 int64_t length_limit(const Json& tokenizer, const Json& model) {
   int64_t limit = 0;
-  for (const Json& value : {tokenizer.value("model_max_length", Json()), model.value("max_position_embeddings", Json())}) {
+  for (const Json& value :
+       {tokenizer.value("model_max_length", Json()), model.value("max_position_embeddings", Json())}) {
     if (!value.is_number() || value.get<double>() < 1 || value.get<double>() > 1e9) continue;  // 1e30: none
     const auto tokens = static_cast<int64_t>(value.get<double>());
     limit = limit == 0 ? tokens : std::min(limit, tokens);
@@ -25,11 +26,12 @@ int64_t length_limit(const Json& tokenizer, const Json& model) {
 }
 
 // Which row of a head with `count` labels is the reward.
-int64_t choose_label(const std::filesystem::path& directory, const Tensor& head_CD, std::optional<int64_t> label) {
+int64_t choose_label(const std::filesystem::path& directory, const Tensor& head_CD,
+                     std::optional<int64_t> label) {
   const int64_t count = head_CD.size(0);
   if (!label && count > 1)
-    fail(directory.string(), "the head has {} labels, choose the one that is the reward with --label 0 … {}", count,
-         count - 1);
+    fail(directory.string(), "the head has {} labels, choose the one that is the reward with --label 0 … {}",
+         count, count - 1);
   if (label && (*label < 0 || *label >= count))
     fail(directory.string(), "label {} was asked for, found {} labels", *label, count);
   return label.value_or(0);
@@ -45,7 +47,8 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
   if (!options.adapter.empty()) {
     CapabilityExpert expert{"", models::load_adapter(options.adapter, *checkpoint.decoder)};
     Tensor& head = expert.adapter.score_weight;
-    if (!head.defined()) fail(options.adapter.string(), "the adapter holds no score head, expected \"score.weight\"");
+    if (!head.defined())
+      fail(options.adapter.string(), "the adapter holds no score head, expected \"score.weight\"");
     head = head.narrow(0, choose_label(options.adapter, head, options.label), 1);
     inner.experts.push_back(std::move(expert));
   } else {
@@ -56,7 +59,8 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
 
   DoubleLayerModel model;
   model.kind = "single";
-  if (std::filesystem::exists(directory / "tokenizer.json")) model.tokenizer = text::Tokenizer::load(directory);
+  if (std::filesystem::exists(directory / "tokenizer.json"))
+    model.tokenizer = text::Tokenizer::load(directory);
   model.max_tokens = length_limit(tokenizer_config(directory), checkpoint.config);
   if (model.tokenizer) {
     const auto format = text::ChatFormat::detect(model.tokenizer->chat_template());

@@ -26,9 +26,10 @@ struct DoubleLayerModel {
   // The inner model of a task's name or alias; null when it is unknown.
   const InnerModel* find(const std::string& task) const;
 
-  // Checks structure, shapes, names and counts; Error names file and part. Every file that the digests list must
-  // be there; the digests themselves are compared by changed_files().
-  static DoubleLayerModel load(const std::filesystem::path& directory, const models::LoadOptions& options = {});
+  // Checks structure, shapes, names and counts; Error names file and part. Every file that the digests list
+  // must be there; the digests themselves are compared by changed_files().
+  static DoubleLayerModel load(const std::filesystem::path& directory,
+                               const models::LoadOptions& options = {});
   // Writes everything atomically, with digests; an older model in its place is replaced.
   void save(const std::filesystem::path& directory) const;
   // Error, naming the part, when the parts do not fit the kind or each other.
@@ -37,11 +38,12 @@ struct DoubleLayerModel {
 
 bool is_model_directory(const std::filesystem::path& directory);  // holds dmoerm.json
 
-// Files whose digest differs from the one in dmoerm.json, each as "NAME: what is wrong"; Error when it lists none.
+// Files whose digest differs from the one in dmoerm.json, each as "NAME: what is wrong"; Error when it lists
+// none.
 std::vector<std::string> changed_files(const std::filesystem::path& directory);
 
-// A plain Hugging Face sequence classifier, with an optional PEFT adapter over it, as a model of kind "single" whose
-// one task is "". The chat format and the length limit come from its files.
+// A plain Hugging Face sequence classifier, with an optional PEFT adapter over it, as a model of kind
+// "single" whose one task is "". The chat format and the length limit come from its files.
 struct ClassifierOptions {
   std::filesystem::path adapter;
   std::optional<int64_t> label;  // needed when the head has several

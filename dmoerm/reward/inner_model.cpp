@@ -17,7 +17,9 @@ Tensor InnerModel::heads() const {
   return torch::cat(rows);
 }
 
-Tensor InnerModel::expert_scores(const Tensor& z_RKD) const { return (z_RKD * heads()).sum(-1); }
+Tensor InnerModel::expert_scores(const Tensor& z_RKD) const {
+  return (z_RKD * heads()).sum(-1);
+}
 
 Tensor InnerModel::raw_rewards(const Tensor& z_RKD) const {
   if (aggregator) return aggregator->forward(z_RKD);
@@ -33,9 +35,11 @@ void InnerModel::check() const {
   if (K == 0) {
     const auto& checkpoint = base->checkpoint;
     if (checkpoint.head != models::HeadKind::Score)
-      fail(part, "the base \"{}\" has no score head and the task has no experts, expected one of them", base->path);
+      fail(part, "the base \"{}\" has no score head and the task has no experts, expected one of them",
+           base->path);
     if (label < 0 || label >= checkpoint.score_weight.size(0))
-      fail(part, "label {} of the base's head was asked for, found {} labels", label, checkpoint.score_weight.size(0));
+      fail(part, "label {} of the base's head was asked for, found {} labels", label,
+           checkpoint.score_weight.size(0));
   }
   for (const auto& expert : experts) {
     const Tensor& head = expert.adapter.score_weight;
@@ -43,15 +47,15 @@ void InnerModel::check() const {
       fail(part, "expert \"{}\" has no head of shape [1, {}]", expert.point, D);
   }
   if (aggregator && (aggregator->num_experts() != K || aggregator->width() != D))
-    fail(part, "the aggregator is for {} experts of width {}, found {} of width {}", aggregator->num_experts(),
-         aggregator->width(), K, D);
+    fail(part, "the aggregator is for {} experts of width {}, found {} of width {}",
+         aggregator->num_experts(), aggregator->width(), K, D);
   if (!sum_weights.empty() && sum_weights.size() != experts.size())
     fail(part, "\"sum\" has {} weights, expected one for each of {} experts", sum_weights.size(), K);
   if (!aggregator && sum_weights.empty() && K > 1)
     fail(part, "{} experts and no aggregator, expected an aggregator file or \"sum\"", K);
   if (!std::isfinite(reward_mean) || !std::isfinite(reward_std) || reward_std <= 0)
-    fail(part, "reward_mean is {} and reward_std {}, expected finite numbers and a deviation above zero", reward_mean,
-         reward_std);
+    fail(part, "reward_mean is {} and reward_std {}, expected finite numbers and a deviation above zero",
+         reward_mean, reward_std);
 }
 
 }  // namespace dmoerm::reward

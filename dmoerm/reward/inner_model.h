@@ -13,8 +13,8 @@
 
 namespace dmoerm::reward {
 
-// A base and its place in the model's directory ("base", "base/chat", "." for the directory itself). Loaded once,
-// however many tasks use it.
+// A base and its place in the model's directory ("base", "base/chat", "." for the directory itself). Loaded
+// once, however many tasks use it.
 struct BaseModel {
   std::string path;
   models::Checkpoint checkpoint;
@@ -25,9 +25,10 @@ struct InnerModel {
   std::vector<std::string> aliases;  // other names of the task in records
   std::shared_ptr<const BaseModel> base;
   std::vector<CapabilityExpert> experts;
-  // At most one of the two. With neither, the reward is the score of the only expert, or of the base's own head.
+  // At most one of the two. With neither, the reward is the score of the only expert, or of the base's own
+  // head.
   std::optional<Aggregator> aggregator;
-  std::vector<double> sum_weights;  // one each expert: reward = weighted sum of the expert scores
+  std::vector<double> sum_weights;         // one each expert: reward = weighted sum of the expert scores
   double reward_mean = 0, reward_std = 1;  // over the training answers: reward = (raw - mean) / std
   int64_t label = 0;                       // which row of the base's own head, where it is used
 

@@ -16,7 +16,8 @@ void check_keys(const Json& object, const std::vector<std::string>& known, const
   for (const auto& [key, value] : object.items()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const auto near = nearest(key, known);
-    fail(where, "\"{}\" is no known key{}", key, near.empty() ? "" : fmt::format(", did you mean \"{}\"", near));
+    fail(where, "\"{}\" is no known key{}", key,
+         near.empty() ? "" : fmt::format(", did you mean \"{}\"", near));
   }
 }
 
@@ -66,7 +67,8 @@ TaskEntry read_task(const Json& json, const std::string& where) {
 
 RouterEntry read_router(const Json& json, const std::string& where) {
   check_keys(json, {"path", "kind", "labels", "top"}, where);
-  RouterEntry router{json_field<std::string>(json, "path", where), json_field<std::string>(json, "kind", where),
+  RouterEntry router{json_field<std::string>(json, "path", where),
+                     json_field<std::string>(json, "kind", where),
                      values<std::string>(json, "labels", where)};
   if (router.kind != "classifier" && router.kind != "adapter" && router.kind != "head")
     fail(where, "\"kind\" is \"{}\", expected \"classifier\", \"adapter\" or \"head\"", router.kind);
@@ -83,7 +85,8 @@ Json task_json(const TaskEntry& task) {
                {"reward_mean", task.reward_mean},
                {"reward_std", task.reward_std}};
   if (!task.aliases.empty()) json["aliases"] = task.aliases;
-  for (const auto& expert : task.experts) json["experts"].push_back({{"point", expert.point}, {"path", expert.path}});
+  for (const auto& expert : task.experts)
+    json["experts"].push_back({{"point", expert.point}, {"path", expert.path}});
   if (!task.aggregator.empty()) json["aggregator"] = task.aggregator;
   if (!task.sum_weights.empty()) json["aggregator"] = {{"sum", task.sum_weights}};
   return json;
@@ -118,7 +121,7 @@ ModelManifest ModelManifest::load(const fs::path& directory) {
 }
 
 Json ModelManifest::to_json() const {
-  Json json = {{"format", kFormat},       {"kind", kind},      {"chat_format", chat_format},
+  Json json = {{"format", kFormat},        {"kind", kind},      {"chat_format", chat_format},
                {"max_tokens", max_tokens}, {"router", nullptr}, {"tasks", Json::array()}};
   if (router)
     json["router"] = {{"path", router->path}, {"kind", router->kind}, {"labels", router->labels}, {"top", 1}};

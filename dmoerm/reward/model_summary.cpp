@@ -11,7 +11,9 @@ int64_t count(const NamedTensors& tensors) {
   return sum;
 }
 
-int64_t count(const Tensor& tensor) { return tensor.defined() ? tensor.numel() : 0; }
+int64_t count(const Tensor& tensor) {
+  return tensor.defined() ? tensor.numel() : 0;
+}
 
 int64_t count(const models::Adapter& adapter) {
   int64_t sum = count(adapter.score_weight);
@@ -30,8 +32,12 @@ int64_t count(const TaskRouter& router) {
 
 Json base_json(const BaseModel& base) {
   const auto& config = base.checkpoint.decoder->config();
-  return {{"path", base.path},           {"family", base.checkpoint.family},  {"layers", config.num_layers},
-          {"width", config.hidden_size}, {"vocabulary", config.vocab_size}, {"parameters", count(base.checkpoint)}};
+  return {{"path", base.path},
+          {"family", base.checkpoint.family},
+          {"layers", config.num_layers},
+          {"width", config.hidden_size},
+          {"vocabulary", config.vocab_size},
+          {"parameters", count(base.checkpoint)}};
 }
 
 Json expert_json(const CapabilityExpert& expert) {
@@ -44,28 +50,35 @@ Json expert_json(const CapabilityExpert& expert) {
 }
 
 Json task_json(const InnerModel& inner) {
-  Json json = {{"name", inner.task},         {"aliases", inner.aliases},         {"base", inner.base->path},
-               {"experts", Json::array()},   {"aggregator", nullptr},            {"reward_mean", inner.reward_mean},
+  Json json = {{"name", inner.task},
+               {"aliases", inner.aliases},
+               {"base", inner.base->path},
+               {"experts", Json::array()},
+               {"aggregator", nullptr},
+               {"reward_mean", inner.reward_mean},
                {"reward_std", inner.reward_std}};
   for (const auto& expert : inner.experts) json["experts"].push_back(expert_json(expert));
   if (!inner.sum_weights.empty()) json["aggregator"] = {{"sum", inner.sum_weights}};
   if (inner.aggregator)
-    json["aggregator"] = {{"shape", {inner.aggregator->num_experts() * inner.aggregator->width(), inner.aggregator->width(), 1}},
-                          {"parameters", count(inner.aggregator->parameters())}};
+    json["aggregator"] = {
+        {"shape",
+         {inner.aggregator->num_experts() * inner.aggregator->width(), inner.aggregator->width(), 1}},
+        {"parameters", count(inner.aggregator->parameters())}};
   return json;
 }
 
 std::string aggregator_text(const Json& aggregator) {
   if (aggregator.is_null()) return "no aggregator";
   if (aggregator.contains("sum")) return "sum " + aggregator["sum"].dump();
-  return fmt::format("aggregator {} ({} parameters)", aggregator["shape"].dump(), aggregator["parameters"].get<int64_t>());
+  return fmt::format("aggregator {} ({} parameters)", aggregator["shape"].dump(),
+                     aggregator["parameters"].get<int64_t>());
 }
 
 }  // namespace
 
 Json summarize(const DoubleLayerModel& model) {
-  Json json = {{"kind", model.kind},          {"chat_format", model.chat_format}, {"max_tokens", model.max_tokens},
-               {"vocabulary", nullptr},       {"bases", Json::array()},           {"router", nullptr},
+  Json json = {{"kind", model.kind},    {"chat_format", model.chat_format}, {"max_tokens", model.max_tokens},
+               {"vocabulary", nullptr}, {"bases", Json::array()},           {"router", nullptr},
                {"tasks", Json::array()}};
   if (model.tokenizer) json["vocabulary"] = model.tokenizer->vocab_size();
   int64_t parameters = 0;
@@ -90,30 +103,35 @@ Json summarize(const DoubleLayerModel& model) {
 }
 
 std::string summary_text(const Json& summary) {
-  std::string text = fmt::format("{}: {} parameters, chat format {}, up to {} tokens, {}\n",
-                                 summary["kind"].get<std::string>(), summary["parameters"].get<int64_t>(),
-                                 summary["chat_format"].get<std::string>(), summary["max_tokens"].get<int64_t>(),
-                                 summary["vocabulary"].is_null() ? "no tokenizer"
-                                                                 : "vocabulary " + summary["vocabulary"].dump());
+  std::string text = fmt::format(
+      "{}: {} parameters, chat format {}, up to {} tokens, {}\n", summary["kind"].get<std::string>(),
+      summary["parameters"].get<int64_t>(), summary["chat_format"].get<std::string>(),
+      summary["max_tokens"].get<int64_t>(),
+      summary["vocabulary"].is_null() ? "no tokenizer" : "vocabulary " + summary["vocabulary"].dump());
   for (const auto& base : summary["bases"])
-    text += fmt::format("base {}: {}, {} layers, width {}, vocabulary {}, {} parameters\n", base["path"].get<std::string>(),
-                        base["family"].get<std::string>(), base["layers"].dump(), base["width"].dump(),
-                        base["vocabulary"].dump(), base["parameters"].dump());
+    text +=
+        fmt::format("base {}: {}, {} layers, width {}, vocabulary {}, {} parameters\n",
+                    base["path"].get<std::string>(), base["family"].get<std::string>(), base["layers"].dump(),
+                    base["width"].dump(), base["vocabulary"].dump(), base["parameters"].dump());
   if (const auto& router = summary["router"]; router.is_null())
     text += "no router\n";
   else
     text += fmt::format("router: {}, {} parameters, labels {}\n", router["kind"].get<std::string>(),
-                        router["parameters"].dump(), fmt::join(router["labels"].get<std::vector<std::string>>(), ", "));
+                        router["parameters"].dump(),
+                        fmt::join(router["labels"].get<std::vector<std::string>>(), ", "));
   for (const auto& task : summary["tasks"]) {
-    text += fmt::format("task {}: base {}, {}, mean {:.4g}, deviation {:.4g}\n", task["name"].get<std::string>(),
-                        task["base"].get<std::string>(), aggregator_text(task["aggregator"]),
-                        task["reward_mean"].get<double>(), task["reward_std"].get<double>());
+    const auto name = task["name"].get<std::string>();
+    text +=
+        fmt::format("task {}: base {}, {}, mean {:.4g}, deviation {:.4g}\n", name.empty() ? "(any)" : name,
+                    task["base"].get<std::string>(), aggregator_text(task["aggregator"]),
+                    task["reward_mean"].get<double>(), task["reward_std"].get<double>());
     if (!task["aliases"].empty())
-      text += fmt::format("  also called {}\n", fmt::join(task["aliases"].get<std::vector<std::string>>(), ", "));
+      text +=
+          fmt::format("  also called {}\n", fmt::join(task["aliases"].get<std::vector<std::string>>(), ", "));
     for (const auto& expert : task["experts"])
-      text += fmt::format("  expert {}: rank {}, alpha {}, {} layers, {} parameters\n", expert["point"].get<std::string>(),
-                          expert["rank"].dump(), expert["alpha"].dump(), expert["layers"].dump(),
-                          expert["parameters"].dump());
+      text += fmt::format("  expert {}: rank {}, alpha {}, {} layers, {} parameters\n",
+                          expert["point"].get<std::string>(), expert["rank"].dump(), expert["alpha"].dump(),
+                          expert["layers"].dump(), expert["parameters"].dump());
   }
   return text;
 }

@@ -33,7 +33,8 @@ void add_chunks(Chunk chunk, int64_t num_experts, const StatesOptions& options, 
 }  // namespace
 
 void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
-                     std::span<const PromptSequences> prompts, const StatesOptions& options, const StatesSink& sink) {
+                     std::span<const PromptSequences> prompts, const StatesOptions& options,
+                     const StatesSink& sink) {
   torch::NoGradGuard no_grad;
   const auto num_experts = experts ? static_cast<int32_t>(experts->experts.size()) : 0;
   const int64_t K = std::max(num_experts, 1);
@@ -41,7 +42,8 @@ void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
   std::vector<Chunk> chunks;
   int64_t next_sequence = 0;
   for (size_t p = 0; p < prompts.size(); ++p) {
-    if (!prompts[p].empty()) add_chunks({static_cast<int64_t>(p), prompts[p], next_sequence, 0}, K, options, chunks);
+    if (!prompts[p].empty())
+      add_chunks({static_cast<int64_t>(p), prompts[p], next_sequence, 0}, K, options, chunks);
     next_sequence += static_cast<int64_t>(prompts[p].size());
   }
   std::vector<int64_t> costs;

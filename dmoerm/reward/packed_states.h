@@ -18,13 +18,14 @@ struct StatesOptions {
   bool share_prefix = true;
 };
 
-// Called for every batch with the sequences in it, numbered over all prompts' sequences in the order given, and
-// their states z_BKD [B, K, D] float32 on the decoder's device.
+// Called for every batch with the sequences in it, numbered over all prompts' sequences in the order given,
+// and their states z_BKD [B, K, D] float32 on the decoder's device.
 using StatesSink = std::function<void(const std::vector<int64_t>& sequences, const Tensor& z_BKD)>;
 
 // K is the number of experts, or 1 for the base alone (experts null or empty).
 void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
-                     std::span<const PromptSequences> prompts, const StatesOptions& options, const StatesSink& sink);
+                     std::span<const PromptSequences> prompts, const StatesOptions& options,
+                     const StatesSink& sink);
 
 // All of them at once: [R, K, D], R over all prompts' sequences in the order given.
 Tensor packed_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,

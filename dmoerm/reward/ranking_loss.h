@@ -18,7 +18,7 @@ struct RankingLossOptions {
 // Edges between rows of a reward tensor. weight_E already holds the means (over a group's edges and over the
 // step's groups), so that the loss of a step is the plain sum over its micro-batches, however it is cut.
 struct RankingEdges {
-  Tensor better_E, worse_E;  // int64
+  Tensor better_E, worse_E;   // int64
   Tensor weight_E, margin_E;  // float32
 };
 
@@ -27,8 +27,8 @@ class RankingEdgeList {
  public:
   // `num_groups`: groups with edges in the whole optimizer step, over all of its micro-batches.
   explicit RankingEdgeList(int64_t num_groups) : num_groups_(num_groups) {}
-  // rows[i] is the row of the reward tensor that holds the group's sequence i. Within the group an edge counts
-  // by its weight's share. A group without edges, or whose weights sum to zero, adds nothing.
+  // rows[i] is the row of the reward tensor that holds the group's sequence i. Within the group an edge
+  // counts by its weight's share. A group without edges, or whose weights sum to zero, adds nothing.
   void add_group(std::span<const data::Edge> edges, std::span<const int64_t> rows);
   RankingEdges build(torch::Device device = torch::kCPU) const;
   bool empty() const { return better_.empty(); }
@@ -39,7 +39,9 @@ class RankingEdgeList {
   std::vector<float> weight_, margin_;
 };
 
-// reward_R [R] -> scalar: the SUM of weighted terms, in float32 or wider; zero (and differentiable) without edges.
-Tensor ranking_loss(const Tensor& reward_R, const RankingEdges& edges, const RankingLossOptions& options = {});
+// reward_R [R] -> scalar: the SUM of weighted terms, in float32 or wider; zero (and differentiable) without
+// edges.
+Tensor ranking_loss(const Tensor& reward_R, const RankingEdges& edges,
+                    const RankingLossOptions& options = {});
 
 }  // namespace dmoerm::reward

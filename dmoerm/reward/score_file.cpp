@@ -23,7 +23,9 @@ Json id_of(const std::string& text) {
 }
 
 std::string error_line(const Json& id, const std::string& error) {
-  return OrderedJson{{"id", id}, {"error", error}}.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return OrderedJson{{"id", id}, {"error", error}}.dump(-1, ' ', false,
+                                                        OrderedJson::error_handler_t::replace) +
+         "\n";
 }
 
 std::string score_line(const DoubleLayerModel& model, const std::string& id, const RecordScore& score) {
@@ -49,7 +51,8 @@ ScoreFileResult score_file(Scorer& scorer, const std::filesystem::path& input,
   for (bool more = true; more;) {
     std::vector<Line> lines;
     std::vector<data::PreferenceRecord> records;
-    for (size_t bytes = 0; lines.size() < kWindowRecords && bytes < kWindowBytes; bytes += reader.line().size()) {
+    for (size_t bytes = 0; lines.size() < kWindowRecords && bytes < kWindowBytes;
+         bytes += reader.line().size()) {
       try {
         data::PreferenceRecord record;
         more = reader.next(record);

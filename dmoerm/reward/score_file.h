@@ -14,9 +14,10 @@ struct ScoreFileResult {
   int64_t lines = 0, bad = 0;  // bad: written as {"id", "error"}
 };
 
-// `write` gets each line with its newline. Empty lines are skipped; a line that is no record, or cannot be scored,
-// gives {"id", "error"} and the rest goes on. Error when the input cannot be read at all.
+// `write` gets each line with its newline. Empty lines are skipped; a line that is no record, or cannot be
+// scored, gives {"id", "error"} and the rest goes on. Error when the input cannot be read at all.
 ScoreFileResult score_file(Scorer& scorer, const std::filesystem::path& input,
-                           const std::function<void(std::string_view)>& write, data::ReaderOptions reader = {});
+                           const std::function<void(std::string_view)>& write,
+                           data::ReaderOptions reader = {});
 
 }  // namespace dmoerm::reward

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "dmoerm/reward/sequence_scores.h"
+
 namespace dmoerm::reward {
 namespace {
 
@@ -26,36 +28,6 @@ void cut_trailing_padding(std::vector<int32_t>& tokens, std::optional<int64_t> p
   while (pad && tokens.size() > 1 && tokens.back() == *pad) tokens.pop_back();
 }
 
-std::vector<double> to_doubles(const Tensor& values) {
-  const Tensor wide = values.to(torch::kCPU, torch::kDouble).contiguous();
-  return {wide.data_ptr<double>(), wide.data_ptr<double>() + wide.numel()};
-}
-
-// Rewards and expert scores of all sequences of one task, by sequence number.
-struct SequenceScores {
-  std::vector<double> rewards;               // [R], raw
-  std::vector<std::vector<double>> experts;  // [K][R]
-};
-
-SequenceScores score_sequences(const InnerModel& inner, std::span<const PromptSequences> prompts,
-                               const StatesOptions& options) {
-  size_t R = 0;
-  for (const auto& prompt : prompts) R += prompt.size();
-  SequenceScores scores{std::vector<double>(R), {}};
-  scores.experts.assign(inner.experts.size(), std::vector<double>(R));
-  const auto experts = inner.expert_set();
-  for_each_states(inner.decoder(), &experts, prompts, options, [&](const auto& sequences, const Tensor& z_BKD) {
-    const auto rewards = to_doubles(inner.raw_rewards(z_BKD));
-    const auto by_expert = to_doubles(inner.expert_scores(z_BKD).t());
-    for (size_t i = 0; i < sequences.size(); ++i) {
-      scores.rewards[sequences[i]] = rewards[i];
-      for (size_t k = 0; k < scores.experts.size(); ++k)
-        scores.experts[k][sequences[i]] = by_expert[k * sequences.size() + i];
-    }
-  });
-  return scores;
-}
-
 bool all_finite(const std::vector<double>& values) {
   return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
 }
@@ -70,12 +42,14 @@ Scorer Scorer::load(const std::filesystem::path& directory, const ScorerOptions&
   if (!is_model_directory(directory))
     return Scorer(load_classifier(directory, {options.adapter, options.label}, options.load), options);
   if (!options.adapter.empty() || options.label)
-    fail(directory.string(), "an adapter or a label goes with a plain sequence classifier, found a dmoerm model");
+    fail(directory.string(),
+         "an adapter or a label goes with a plain sequence classifier, found a dmoerm model");
   return Scorer(DoubleLayerModel::load(directory, options.load), options);
 }
 
 Scorer::Scorer(DoubleLayerModel model, ScorerOptions options)
-    : model_(std::move(model)), options_(std::move(options)),
+    : model_(std::move(model)),
+      options_(std::move(options)),
       encoder_(model_.tokenizer, encode_options(model_, options_)) {
   model_.check();
 }
@@ -130,15 +104,16 @@ void Scorer::score_task(const InnerModel& inner, std::span<const data::Preferenc
         for (size_t k = 0; k < scores.experts.size(); ++k)
           result.experts[k].push_back(scores.experts[k][first + sequence]);
       }
-      if (!all_finite(result.rewards) || !std::all_of(result.experts.begin(), result.experts.end(), all_finite))
+      if (!all_finite(result.rewards) ||
+          !std::all_of(result.experts.begin(), result.experts.end(), all_finite))
         result.error = "[score] the model gives a reward that is not finite";
     }
     first += group.sequences.size();
   }
 }
 
-void Scorer::score_by(std::span<const data::PreferenceRecord> records, const std::vector<const InnerModel*>& inners,
-                      std::vector<RecordScore>& results) {
+void Scorer::score_by(std::span<const data::PreferenceRecord> records,
+                      const std::vector<const InnerModel*>& inners, std::vector<RecordScore>& results) {
   for (const auto& inner : model_.tasks) {
     std::vector<size_t> chosen;
     for (size_t i = 0; i < records.size(); ++i)
@@ -198,8 +173,9 @@ std::vector<RecordScore> Scorer::score(std::span<const data::PreferenceRecord> r
       to_route.push_back(records[i]);
       places.push_back(i);
     } else {
-      results[i].error = task.empty() ? "[score] the record names no task and the model has no router"
-                                      : fmt::format("[score] \"{}\" is no task of the model, and it has no router", task);
+      results[i].error =
+          task.empty() ? "[score] the record names no task and the model has no router"
+                       : fmt::format("[score] \"{}\" is no task of the model, and it has no router", task);
     }
   }
   if (!to_route.empty()) {
@@ -207,8 +183,10 @@ std::vector<RecordScore> Scorer::score(std::span<const data::PreferenceRecord> r
     for (size_t n = 0; n < places.size(); ++n) {
       RecordScore& result = results[places[n]];
       result.task_probs = std::move(probabilities[n]);
-      if (result.task_probs.empty()) result.error = "[score] the record cannot be routed: no token of it can be read";
-      else inners[places[n]] = model_.find(model_.router->labels[best_label(result.task_probs)]);
+      if (result.task_probs.empty())
+        result.error = "[score] the record cannot be routed: no token of it can be read";
+      else
+        inners[places[n]] = model_.find(model_.router->labels[best_label(result.task_probs)]);
     }
   }
   score_by(records, inners, results);

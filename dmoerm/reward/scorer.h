@@ -15,11 +15,11 @@ namespace dmoerm::reward {
 
 struct ScorerOptions {
   models::LoadOptions load;
-  std::filesystem::path adapter;   // PEFT adapter over a plain classifier
-  std::optional<int64_t> label;    // one of a plain classifier's several labels
-  std::string chat_format;         // "": the model's own
-  int64_t max_tokens = 0;          // 0: the model's own
-  int64_t token_budget = 8192;     // rows of one batch; changes speed and memory, never a reward
+  std::filesystem::path adapter;  // PEFT adapter over a plain classifier
+  std::optional<int64_t> label;   // one of a plain classifier's several labels
+  std::string chat_format;        // "": the model's own
+  int64_t max_tokens = 0;         // 0: the model's own
+  int64_t token_budget = 8192;    // rows of one batch; changes speed and memory, never a reward
   bool share_prefix = true;
   bool raw = false;                // rewards before the task's mean and deviation
   bool pool_transformers = false;  // score the last token that is not padding, even where padding equals EOS
@@ -43,14 +43,15 @@ class Scorer {
   static Scorer load(const std::filesystem::path& directory, const ScorerOptions& options = {});
   explicit Scorer(DoubleLayerModel model, ScorerOptions options = {});
 
-  // One result a record, in order. A record that names a task of the model goes there, any other through the router
-  // (or to the only task). A record that cannot be scored (text without a tokenizer, an id outside the vocabulary,
-  // no task and no router, a reward that is not finite) gets an error; the others are scored.
+  // One result a record, in order. A record that names a task of the model goes there, any other through the
+  // router (or to the only task). A record that cannot be scored (text without a tokenizer, an id outside the
+  // vocabulary, no task and no router, a reward that is not finite) gets an error; the others are scored.
   std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records);
   // The same by the named tasks' models, the router never asked. One task of the model a record.
   std::vector<RecordScore> score_as(std::span<const data::PreferenceRecord> records,
                                     std::span<const std::string> tasks);
-  // The router's probabilities [C] of each record; Error when the model has none. Empty where it cannot be routed.
+  // The router's probabilities [C] of each record; Error when the model has none. Empty where it cannot be
+  // routed.
   std::vector<std::vector<double>> route(std::span<const data::PreferenceRecord> records);
 
   const DoubleLayerModel& model() const { return model_; }

@@ -9,10 +9,12 @@ constexpr const char* kHeadName = "score.weight";
 Tensor load_head(const std::filesystem::path& file, int64_t width) {
   const SafeTensors tensors(file);
   if (tensors.names() != std::vector<std::string>{kHeadName})
-    fail(file.string(), "holds tensors [{}], expected \"{}\" alone", fmt::join(tensors.names(), ", "), kHeadName);
+    fail(file.string(), "holds tensors [{}], expected \"{}\" alone", fmt::join(tensors.names(), ", "),
+         kHeadName);
   const auto shape = tensors.shape(kHeadName);
   if (shape.size() != 2 || shape[1] != width)
-    fail(file.string(), "\"{}\" has shape [{}], expected [tasks, {}]", kHeadName, fmt::join(shape, ", "), width);
+    fail(file.string(), "\"{}\" has shape [{}], expected [tasks, {}]", kHeadName, fmt::join(shape, ", "),
+         width);
   return tensors.tensor(kHeadName).to(torch::kFloat).clone();
 }
 
@@ -20,9 +22,12 @@ Tensor load_head(const std::filesystem::path& file, int64_t width) {
 
 std::string router_kind_name(RouterKind kind) {
   switch (kind) {
-    case RouterKind::Classifier: return "classifier";
-    case RouterKind::Adapter: return "adapter";
-    case RouterKind::Head: return "head";
+    case RouterKind::Classifier:
+      return "classifier";
+    case RouterKind::Adapter:
+      return "adapter";
+    case RouterKind::Head:
+      return "head";
   }
   return "";
 }
@@ -38,7 +43,9 @@ nn::ExpertSet TaskRouter::expert_set() const {
   return set;
 }
 
-Tensor TaskRouter::logits_of_states(const Tensor& z_ND) const { return torch::linear(z_ND, head()); }
+Tensor TaskRouter::logits_of_states(const Tensor& z_ND) const {
+  return torch::linear(z_ND, head());
+}
 
 Tensor TaskRouter::logits(std::span<const std::vector<int32_t>> inputs, const StatesOptions& options) const {
   std::vector<PromptSequences> prompts;
@@ -49,8 +56,9 @@ Tensor TaskRouter::logits(std::span<const std::vector<int32_t>> inputs, const St
   return logits_of_states(z_ND).to(torch::kCPU);
 }
 
-TaskRouter TaskRouter::load(const std::filesystem::path& path, RouterKind kind, std::vector<std::string> labels,
-                            std::shared_ptr<nn::Decoder> shared, const models::LoadOptions& options) {
+TaskRouter TaskRouter::load(const std::filesystem::path& path, RouterKind kind,
+                            std::vector<std::string> labels, std::shared_ptr<nn::Decoder> shared,
+                            const models::LoadOptions& options) {
   TaskRouter router;
   router.kind = kind;
   router.labels = std::move(labels);
@@ -59,14 +67,15 @@ TaskRouter TaskRouter::load(const std::filesystem::path& path, RouterKind kind, 
     if (router.own->head != models::HeadKind::Score) fail(path.string(), "the router has no score head");
   } else if (kind == RouterKind::Adapter) {
     router.adapter = models::load_adapter(path, *shared);
-    if (!router.adapter->score_weight.defined()) fail(path.string(), "the router's adapter has no score head");
+    if (!router.adapter->score_weight.defined())
+      fail(path.string(), "the router's adapter has no score head");
   } else {
     router.head_CD = load_head(path / kHeadFile, shared->config().hidden_size).to(options.device);
   }
   if (kind != RouterKind::Classifier) router.shared = std::move(shared);
   if (router.head().size(0) != router.labels.size())
-    fail(path.string(), "the router's head has {} outputs, expected one for each of {} labels", router.head().size(0),
-         router.labels.size());
+    fail(path.string(), "the router's head has {} outputs, expected one for each of {} labels",
+         router.head().size(0), router.labels.size());
   return router;
 }
 

@@ -14,8 +14,8 @@
 
 namespace dmoerm::reward {
 
-// Classifier: a backbone of its own, as published. Adapter: a LoRA over the shared base. Head: one linear layer on
-// the shared base's states.
+// Classifier: a backbone of its own, as published. Adapter: a LoRA over the shared base. Head: one linear
+// layer on the shared base's states.
 enum class RouterKind { Classifier, Adapter, Head };
 
 std::string router_kind_name(RouterKind kind);  // "classifier", "adapter", "head"
@@ -39,7 +39,8 @@ struct TaskRouter {
   // `path` as named in dmoerm.json; `shared` may be null for a classifier.
   static TaskRouter load(const std::filesystem::path& path, RouterKind kind, std::vector<std::string> labels,
                          std::shared_ptr<nn::Decoder> shared, const models::LoadOptions& options);
-  // Writes into a new directory `path`; `base_path` is the shared base seen from there (for the adapter's config).
+  // Writes into a new directory `path`; `base_path` is the shared base seen from there (for the adapter's
+  // config).
   void save(const std::filesystem::path& path, const std::string& base_path) const;
 };
 

@@ -13,11 +13,12 @@ using reward::TemporaryDirectory;
 using testing::HasSubstr;
 
 std::string pair_line(int i, const std::string& task) {
-  const Json row = {{"id", std::to_string(i)},
-                    {"task", task},
-                    {"prompt", Json::array({{{"role", "user"}, {"content", fmt::format("question number {}", i)}}})},
-                    {"responses", {fmt::format("answer {}", i * 7 % 5), fmt::format("a longer answer {}", i * 3), "no"}},
-                    {"ranks", {1 + i % 2, 2 - i % 2, 2}}};
+  const Json row = {
+      {"id", std::to_string(i)},
+      {"task", task},
+      {"prompt", Json::array({{{"role", "user"}, {"content", fmt::format("question number {}", i)}}})},
+      {"responses", {fmt::format("answer {}", i * 7 % 5), fmt::format("a longer answer {}", i * 3), "no"}},
+      {"ranks", {1 + i % 2, 2 - i % 2, 2}}};
   return row.dump() + "\n";
 }
 
@@ -79,7 +80,8 @@ TEST_F(EvaluationTest, ReportsAsTableAndJson) {
 
 TEST_F(EvaluationTest, OfAPlainClassifier) {
   const auto ids = directory.path() / "ids.jsonl";
-  std::ofstream(ids) << "{\"prompt_ids\": [5, 6], \"response_ids\": [[7], [8, 9]], \"ranks\": [1, 2], \"task\": \"any\"}\n";
+  std::ofstream(ids)
+      << "{\"prompt_ids\": [5, 6], \"response_ids\": [[7], [8, 9]], \"ranks\": [1, 2], \"task\": \"any\"}\n";
   auto scorer = Scorer::load(reward::fixture("llama-seq"));
   const auto result = evaluate(scorer, {{ids}, {}, 0});
   ASSERT_EQ(result.tasks.size(), 1u);

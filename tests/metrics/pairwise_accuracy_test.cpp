@@ -55,7 +55,8 @@ TEST(Bootstrap, PairsOfOnePromptAreNotIndependent) {
 
 TEST(Bootstrap, IsSeededAndHandlesTheEnds) {
   const auto pairs = draws(50, 2, 0.6);
-  const auto one = bootstrap_interval(pairs, 1), same = bootstrap_interval(pairs, 1), other = bootstrap_interval(pairs, 2);
+  const auto one = bootstrap_interval(pairs, 1), same = bootstrap_interval(pairs, 1),
+             other = bootstrap_interval(pairs, 2);
   EXPECT_EQ(one.low, same.low);
   EXPECT_EQ(one.high, same.high);
   EXPECT_TRUE(one.low != other.low || one.high != other.high);

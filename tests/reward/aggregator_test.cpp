@@ -28,7 +28,8 @@ TEST(Aggregator, StartsExactlyAsTheLinearCombination) {
   const Tensor z_RKD = torch::randn({R, K, D});
   const Tensor z = z_RKD.to(torch::kDouble);
   const Tensor scores_RK = (z * start.head_KD.to(torch::kDouble)).sum(-1) + start.offset_K.to(torch::kDouble);
-  expect_close(aggregator.forward(z_RKD), scores_RK.mv(start.coefficient_K.to(torch::kDouble)), 1e-5, "start");
+  expect_close(aggregator.forward(z_RKD), scores_RK.mv(start.coefficient_K.to(torch::kDouble)), 1e-5,
+               "start");
 }
 
 TEST(Aggregator, SpareRowsCanLearn) {
@@ -36,12 +37,14 @@ TEST(Aggregator, SpareRowsCanLearn) {
   const auto& parameters = aggregator.parameters();
   EXPECT_GT(parameters.at("fc1.weight").narrow(0, 6, 10).abs().sum(-1).min().item<double>(), 0);
   EXPECT_EQ(parameters.at("fc2.weight").narrow(1, 6, 10).abs().max().item<double>(), 0);
-  EXPECT_THAT(error_of([] { Aggregator::from_linear(random_combination(9, 16), 1); }), HasSubstr("9 experts"));
+  EXPECT_THAT(error_of([] { Aggregator::from_linear(random_combination(9, 16), 1); }),
+              HasSubstr("9 experts"));
 }
 
 TEST(Aggregator, FoldsStandardisationExactly) {
   const int64_t K = 3, D = 16;
-  const Tensor mean_KD = torch::randn({K, D}), std_KD = torch::rand({K, D}) + 0.5, z_RKD = torch::randn({20, K, D});
+  const Tensor mean_KD = torch::randn({K, D}), std_KD = torch::rand({K, D}) + 0.5,
+               z_RKD = torch::randn({20, K, D});
   const Aggregator original(K, D, 7);
   Aggregator folded = original;
   folded.fold_standardisation(mean_KD, std_KD);
@@ -76,9 +79,12 @@ TEST(Aggregator, FileIsReadBackAndChecked) {
     models::edit_tensors(file, change);
     return error_of([&] { Aggregator::load(file, 2, 8); });
   };
-  EXPECT_THAT(error_of([&] { Aggregator::load(file, 3, 8); }), HasSubstr("expected [8, 24] for 3 experts of width 8"));
-  EXPECT_THAT(damaged([](auto& tensors) { tensors.erase("fc2.bias"); }), HasSubstr("\"fc2.bias\" is missing"));
-  EXPECT_THAT(damaged([](auto& tensors) { tensors["fc3.bias"] = torch::ones({1}); }), HasSubstr("\"fc3.bias\""));
+  EXPECT_THAT(error_of([&] { Aggregator::load(file, 3, 8); }),
+              HasSubstr("expected [8, 24] for 3 experts of width 8"));
+  EXPECT_THAT(damaged([](auto& tensors) { tensors.erase("fc2.bias"); }),
+              HasSubstr("\"fc2.bias\" is missing"));
+  EXPECT_THAT(damaged([](auto& tensors) { tensors["fc3.bias"] = torch::ones({1}); }),
+              HasSubstr("\"fc3.bias\""));
   EXPECT_THAT(damaged([](auto& tensors) { tensors["fc1.bias"][3] = NAN; }), HasSubstr("not finite"));
 }
 

@@ -110,7 +110,8 @@ TEST(DoubleLayerModel, AFlippedByteIsFoundAndNamed) {
     auto flipped = whole;
     flipped[whole.size() * 3 / 4] ^= 0x10;
     std::ofstream(file, std::ios::trunc) << flipped;
-    EXPECT_THAT(changed_files(model), testing::ElementsAre(file.lexically_relative(model).string() + ": its digest differs"));
+    EXPECT_THAT(changed_files(model),
+                testing::ElementsAre(file.lexically_relative(model).string() + ": its digest differs"));
     std::ofstream(file, std::ios::trunc) << whole;
   }
   fs::remove(model / "tokenizer.json");
@@ -134,13 +135,15 @@ TEST(DoubleLayerModel, ManifestMistakesAreNamed) {
   EXPECT_THAT(broken([](Json& j) { j["tasks"][0]["experst"] = 1; }), HasSubstr("did you mean \"experts\""));
   EXPECT_THAT(broken([](Json& j) { j["tasks"][0]["experts"].erase(1); }), HasSubstr("fc1.weight"));
   EXPECT_THAT(broken([](Json& j) { j["tasks"][0]["aggregator"] = nullptr; }), HasSubstr("no aggregator"));
-  EXPECT_THAT(broken([](Json& j) { j["tasks"][1]["aggregator"]["sum"] = {1}; }), HasSubstr("\"sum\" has 1 weights"));
+  EXPECT_THAT(broken([](Json& j) { j["tasks"][1]["aggregator"]["sum"] = {1}; }),
+              HasSubstr("\"sum\" has 1 weights"));
   EXPECT_THAT(broken([](Json& j) { j["tasks"][1]["name"] = "smalltalk"; }), HasSubstr("\"smalltalk\""));
   EXPECT_THAT(broken([](Json& j) { j["tasks"] = Json::array(); }), HasSubstr("\"tasks\" holds no task"));
   EXPECT_THAT(broken([](Json& j) { j["router"]["top"] = 2; }), HasSubstr("\"top\" is 2"));
   EXPECT_THAT(broken([](Json& j) { j["router"]["labels"] = {"text"}; }), HasSubstr("2 outputs"));
   EXPECT_THAT(broken([](Json& j) { j["router"]["labels"] = {"text", "poems"}; }), HasSubstr("\"poems\""));
-  EXPECT_THAT(broken([](Json& j) { j["tasks"][0]["experts"][0]["path"] = "elsewhere"; }), HasSubstr("elsewhere"));
+  EXPECT_THAT(broken([](Json& j) { j["tasks"][0]["experts"][0]["path"] = "elsewhere"; }),
+              HasSubstr("elsewhere"));
 }
 
 TEST(DoubleLayerModel, KindsAskForTheirParts) {

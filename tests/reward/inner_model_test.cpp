@@ -52,7 +52,8 @@ TEST_P(ExpertFixtures, StatesScoresAndRewardsEqualTheReference) {
   expect_close(inner.raw_rewards(z_RKD), reference.reward_R, 1e-4, "rewards");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ExpertFixtures, testing::Values("llama-experts", "qwen2-experts", "llama-experts-mixed"));
+INSTANTIATE_TEST_SUITE_P(All, ExpertFixtures,
+                         testing::Values("llama-experts", "qwen2-experts", "llama-experts-mixed"));
 
 TEST(PackedStates, DoNotDependOnBudgetOrSharing) {
   const auto inner = fixture_inner_model("llama-experts", "task");
@@ -73,14 +74,16 @@ TEST(PackedStates, DoNotDependOnBudgetOrSharing) {
 TEST(InnerModel, WithoutExpertsTheBasesHeadScores) {
   const SafeTensors expected(fixture("qwen2_labels3-seq") / "expected.safetensors");
   InnerModel inner;
-  inner.base = std::make_shared<BaseModel>(BaseModel{".", models::load_checkpoint(fixture("qwen2_labels3-seq"))});
+  inner.base =
+      std::make_shared<BaseModel>(BaseModel{".", models::load_checkpoint(fixture("qwen2_labels3-seq"))});
   for (inner.label = 0; inner.label < 3; ++inner.label) {
     inner.check();
     for (int i = 0; i < 4; ++i) {
       const auto ids = models::ids_of(expected.tensor(fmt::format("ids.{}", i)));
       const std::vector<PromptSequences> prompts = {{ids}};
       const Tensor logits = expected.tensor(fmt::format("logits.{}", i));
-      const double reward = inner.raw_rewards(packed_states(inner.decoder(), nullptr, prompts)).item<double>();
+      const double reward =
+          inner.raw_rewards(packed_states(inner.decoder(), nullptr, prompts)).item<double>();
       EXPECT_NEAR(reward, logits[inner.label].item<double>(), 1e-4 * logits.abs().max().item<double>());
     }
   }
@@ -95,8 +98,9 @@ TEST(InnerModel, SumAndSingleExpert) {
   EXPECT_THAT(error_of([&] { inner.check(); }), HasSubstr("3 experts and no aggregator"));
   inner.sum_weights = {1, -2, 0.5};
   inner.check();
-  expect_close(inner.raw_rewards(z_RKD), scores_RK.select(1, 0) - 2 * scores_RK.select(1, 1) + 0.5 * scores_RK.select(1, 2),
-               1e-5, "sum");
+  expect_close(inner.raw_rewards(z_RKD),
+               scores_RK.select(1, 0) - 2 * scores_RK.select(1, 1) + 0.5 * scores_RK.select(1, 2), 1e-5,
+               "sum");
   inner.sum_weights = {1};
   EXPECT_THAT(error_of([&] { inner.check(); }), HasSubstr("\"sum\" has 1 weights"));
   inner.sum_weights.clear();
@@ -112,8 +116,10 @@ TEST(InnerModel, PartsThatDoNotFitAreNamed) {
     change(copy);
     return error_of([&] { copy.check(); });
   };
-  EXPECT_THAT(broken([](InnerModel& m) { m.experts.pop_back(); }), HasSubstr("[task \"chat\"] the aggregator is for 3"));
-  EXPECT_THAT(broken([](InnerModel& m) { m.experts[1].adapter.score_weight = Tensor(); }), HasSubstr("\"point 1\""));
+  EXPECT_THAT(broken([](InnerModel& m) { m.experts.pop_back(); }),
+              HasSubstr("[task \"chat\"] the aggregator is for 3"));
+  EXPECT_THAT(broken([](InnerModel& m) { m.experts[1].adapter.score_weight = Tensor(); }),
+              HasSubstr("\"point 1\""));
   EXPECT_THAT(broken([](InnerModel& m) { m.reward_std = 0; }), HasSubstr("reward_std 0"));
   EXPECT_THAT(broken([](InnerModel& m) { m.reward_mean = NAN; }), HasSubstr("reward_mean is nan"));
 }

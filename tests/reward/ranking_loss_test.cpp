@@ -9,13 +9,16 @@
 namespace dmoerm::reward {
 namespace {
 
-double log_loss(double gap) { return std::log1p(std::exp(-gap)); }
+double log_loss(double gap) {
+  return std::log1p(std::exp(-gap));
+}
 
 RankingEdges edges_of(const std::vector<std::vector<data::Edge>>& groups, int64_t sequences_a_group) {
   RankingEdgeList list(static_cast<int64_t>(groups.size()));
   for (size_t g = 0; g < groups.size(); ++g) {
     std::vector<int64_t> rows;
-    for (int64_t i = 0; i < sequences_a_group; ++i) rows.push_back(static_cast<int64_t>(g) * sequences_a_group + i);
+    for (int64_t i = 0; i < sequences_a_group; ++i)
+      rows.push_back(static_cast<int64_t>(g) * sequences_a_group + i);
     list.add_group(groups[g], rows);
   }
   return list.build();

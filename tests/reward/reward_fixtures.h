@@ -71,7 +71,8 @@ inline CapabilityExpert tiny_expert(const nn::Decoder& decoder, const std::strin
   return expert;
 }
 
-// Two tasks over one shared base, with all that a directory can hold: aliases, an aggregator, a sum, a router.
+// Two tasks over one shared base, with all that a directory can hold: aliases, an aggregator, a sum, a
+// router.
 inline DoubleLayerModel tiny_model(RouterKind kind = RouterKind::Head) {
   const auto base = std::make_shared<BaseModel>(BaseModel{"base", tiny_checkpoint(1)});
   const nn::Decoder& decoder = *base->checkpoint.decoder;
@@ -114,7 +115,8 @@ inline DoubleLayerModel tiny_model(RouterKind kind = RouterKind::Head) {
   return model;
 }
 
-inline data::PreferenceRecord ids_record(std::vector<int32_t> prompt, std::vector<std::vector<int32_t>> answers,
+inline data::PreferenceRecord ids_record(std::vector<int32_t> prompt,
+                                         std::vector<std::vector<int32_t>> answers,
                                          const std::string& task = "") {
   data::PreferenceRecord record;
   record.id = "r";
@@ -125,7 +127,8 @@ inline data::PreferenceRecord ids_record(std::vector<int32_t> prompt, std::vecto
   return record;
 }
 
-inline data::PreferenceRecord chat_record(const std::string& question, const std::vector<std::string>& answers,
+inline data::PreferenceRecord chat_record(const std::string& question,
+                                          const std::vector<std::string>& answers,
                                           const std::string& task = "") {
   data::PreferenceRecord record;
   record.id = question;
@@ -145,7 +148,8 @@ inline std::vector<data::PreferenceRecord> mixed_records() {
           chat_record("hello there", {"hi", "another answer"}, "chat")};
 }
 
-inline void expect_near(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance) {
+inline void expect_near(const std::vector<double>& actual, const std::vector<double>& expected,
+                        double tolerance) {
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i)
     EXPECT_NEAR(actual[i], expected[i], tolerance * std::max(1.0, std::abs(expected[i])));

@@ -1,0 +1,161 @@
+// Reading and writing the directory of a DoubleLayerModel.
+#include "dmoerm/reward/double_layer_model.h"
+
+#include <cstring>
+
+#include "dmoerm/core/file.h"
+#include "dmoerm/core/hash.h"
+#include "dmoerm/reward/model_manifest.h"
+
+namespace dmoerm::reward {
+namespace {
+
+constexpr const char* kRouterPath = "router";
+
+// A directory name for a task or point: itself where any file system takes it, else made so and told apart by
+// a hash.
+std::string directory_name(const std::string& name) {
+  std::string safe = name.substr(0, 60);
+  for (char& c : safe)
+    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
+        std::strchr("/\\:*?\"<>|.", c))
+      c = '_';
+  return safe == name && !name.empty() ? name : safe + "-" + hash64_hex(name).substr(0, 8);
+}
+
+using Bases = std::map<std::string, std::shared_ptr<const BaseModel>>;
+
+std::shared_ptr<const BaseModel> load_base(Bases& bases, const fs::path& directory, const std::string& path,
+                                           const models::LoadOptions& options) {
+  auto& base = bases[path];
+  if (!base)
+    base = std::make_shared<BaseModel>(BaseModel{path, models::load_checkpoint(directory / path, options)});
+  return base;
+}
+
+InnerModel load_task(const TaskEntry& entry, const fs::path& directory, Bases& bases,
+                     const models::LoadOptions& options) {
+  InnerModel inner;
+  inner.task = entry.name;
+  inner.aliases = entry.aliases;
+  inner.base = load_base(bases, directory, entry.base, options);
+  for (const auto& expert : entry.experts)
+    inner.experts.push_back(CapabilityExpert::load(directory / expert.path, expert.point, inner.decoder()));
+  if (!entry.aggregator.empty())
+    inner.aggregator =
+        Aggregator::load(directory / entry.aggregator, static_cast<int64_t>(entry.experts.size()),
+                         inner.decoder().config().hidden_size, options.device);
+  inner.sum_weights = entry.sum_weights;
+  inner.reward_mean = entry.reward_mean;
+  inner.reward_std = entry.reward_std;
+  return inner;
+}
+
+TaskRouter load_router(const RouterEntry& entry, const fs::path& directory, const Bases& bases,
+                       const models::LoadOptions& options) {
+  const auto kind = entry.kind == "classifier" ? RouterKind::Classifier
+                    : entry.kind == "adapter"  ? RouterKind::Adapter
+                                               : RouterKind::Head;
+  std::shared_ptr<nn::Decoder> shared;
+  if (kind != RouterKind::Classifier) {
+    if (bases.size() != 1)
+      fail((directory / kManifestFile).string(), "a router of kind \"{}\" needs one shared base, found {}",
+           entry.kind, bases.size());
+    shared = bases.begin()->second->checkpoint.decoder;
+  }
+  return TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options);
+}
+
+TaskEntry save_task(const InnerModel& inner, const fs::path& directory) {
+  TaskEntry entry{inner.task, inner.aliases,     inner.base->path,  {},
+                  "",         inner.sum_weights, inner.reward_mean, inner.reward_std};
+  const fs::path folder = fs::path("tasks") / directory_name(inner.task);
+  for (const auto& expert : inner.experts) {
+    const fs::path path = folder / "experts" / directory_name(expert.point);
+    models::Adapter adapter = expert.adapter;
+    adapter.base_model = fs::path(inner.base->path).lexically_relative(path).generic_string();
+    fs::create_directories(directory / path);
+    models::save_adapter(directory / path, adapter);
+    entry.experts.push_back({expert.point, path.generic_string()});
+  }
+  if (inner.aggregator) {
+    entry.aggregator = (folder / "aggregator.safetensors").generic_string();
+    fs::create_directories(directory / folder);
+    inner.aggregator->save(directory / entry.aggregator);
+  }
+  return entry;
+}
+
+void save_bases(const std::vector<InnerModel>& tasks, const fs::path& directory) {
+  Bases saved;
+  for (const auto& inner : tasks) {
+    auto& base = saved[inner.base->path];
+    DMOERM_ASSERT(!base || base == inner.base);
+    if (base) continue;
+    base = inner.base;
+    fs::create_directories(directory / base->path);
+    models::save_checkpoint(directory / base->path, base->checkpoint);
+  }
+}
+
+}  // namespace
+
+bool is_model_directory(const fs::path& directory) {
+  return fs::exists(directory / kManifestFile);
+}
+
+DoubleLayerModel DoubleLayerModel::load(const fs::path& directory, const models::LoadOptions& options) {
+  const auto manifest = ModelManifest::load(directory);
+  const std::string where = (directory / kManifestFile).string();
+  for (const auto& [file, digest] : manifest.sha256)
+    if (!fs::is_regular_file(directory / file)) fail(where, "the file \"{}\" of the model is missing", file);
+
+  DoubleLayerModel model;
+  model.kind = manifest.kind;
+  model.chat_format = manifest.chat_format;
+  model.max_tokens = manifest.max_tokens;
+  if (fs::exists(directory / "tokenizer.json")) model.tokenizer = text::Tokenizer::load(directory);
+  Bases bases;
+  for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
+  if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
+  try {
+    model.check();
+  } catch (const Error& error) {
+    throw Error(fmt::format("[{}] {}", where, error.what()));
+  }
+  return model;
+}
+
+void DoubleLayerModel::save(const fs::path& directory) const {
+  check();
+  AtomicDirectory target(directory);
+  ModelManifest manifest{kind, chat_format, max_tokens, {}, {}, {}};
+  save_bases(tasks, target.path());
+  for (const auto& inner : tasks) manifest.tasks.push_back(save_task(inner, target.path()));
+  if (router) {
+    const auto base = fs::path(tasks.front().base->path).lexically_relative(kRouterPath);
+    router->save(target.path() / kRouterPath, base.generic_string());
+    manifest.router = {kRouterPath, router_kind_name(router->kind), router->labels};
+  }
+  if (tokenizer) tokenizer->save(target.path());
+  manifest.sha256 = file_digests(target.path());
+  write_file_atomically(target.path() / kManifestFile, dump_json(manifest.to_json(), 1) + "\n");
+  target.commit();
+}
+
+std::vector<std::string> changed_files(const fs::path& directory) {
+  if (!is_model_directory(directory))
+    fail(directory.string(), "there is no {}, which lists the digests", kManifestFile);
+  const auto manifest = ModelManifest::load(directory);
+  if (manifest.sha256.empty()) fail((directory / kManifestFile).string(), "lists no digests (\"sha256\")");
+  std::vector<std::string> changed;
+  for (const auto& [file, digest] : manifest.sha256) {
+    if (!fs::is_regular_file(directory / file))
+      changed.push_back(file + ": missing");
+    else if (sha256_file(directory / file) != digest)
+      changed.push_back(file + ": its digest differs");
+  }
+  return changed;
+}
+
+}  // namespace dmoerm::reward
