@@ -80,6 +80,24 @@ TEST(Scorer, ChoosesTheInnerModel) {
   EXPECT_EQ(scorer.counts().routed, 2);
 }
 
+TEST(Scorer, RoutesTurnsHoweverTheyCome) {
+  const auto model = tiny_model();
+  Scorer scorer(model);
+  auto messages = chat_record("what is the capital of France?", {"Paris"});
+  const std::string rendered = text::ChatFormat::named("chatml").render(messages.messages, true);
+  data::PreferenceRecord raw;
+  raw.is_text = true;
+  raw.prompt_text = rendered;
+  raw.responses = {{{"assistant", "Paris"}}};
+  const auto ids = ids_record(model.tokenizer->encode(rendered), {{5}});
+  const auto other = chat_record("write a poem", {"Paris"});
+  const std::vector<data::PreferenceRecord> records = {messages, raw, ids, other};
+  const auto probabilities = scorer.route(records);
+  expect_near(probabilities[1], probabilities[0], 1e-6);
+  expect_near(probabilities[2], probabilities[0], 1e-6);
+  EXPECT_GT(std::abs(probabilities[3][0] - probabilities[0][0]), 1e-4);
+}
+
 TEST(Scorer, RawAndNormalisedRewards) {
   const std::vector<data::PreferenceRecord> records = {mixed_records()[0]};
   ScorerOptions options;
