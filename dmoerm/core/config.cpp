@@ -64,6 +64,19 @@ void apply_override(toml::table& root, const std::string& text) {
   table->insert_or_assign(path.back(), *parsed.get("value"));
 }
 
+void flatten(const toml::node& node, const std::string& key, std::map<std::string, std::string>& values) {
+  if (const auto* table = node.as_table()) {
+    for (auto&& [name, value] : *table)
+      if (key != "" || name.str() != "vars") flatten(value, key.empty() ? std::string(name.str()) : key + "." + std::string(name.str()), values);
+  } else if (const auto* array = node.as_array(); array != nullptr && array->is_array_of_tables()) {
+    for (size_t i = 0; i < array->size(); ++i) flatten((*array)[i], fmt::format("{}[{}]", key, i), values);
+  } else {
+    std::stringstream text;
+    node.visit([&](const auto& value) { text << value; });
+    values[key] = text.str();
+  }
+}
+
 }  // namespace
 
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
@@ -250,10 +263,10 @@ void Config::finish() const {
   for (const auto& child : node_->children) Config(child).finish();
 }
 
-std::string Config::to_string() const {
-  std::stringstream text;
-  text << node_->table;
-  return text.str();
+std::map<std::string, std::string> Config::values() const {
+  std::map<std::string, std::string> result;
+  flatten(node_->table, "", result);
+  return result;
 }
 
 }  // namespace dmoerm

@@ -51,7 +51,8 @@ class Config {
 
   [[noreturn]] void invalid(const std::string& key, const std::string& expected) const;  // bad value of a key
   std::string name(const std::string& key = "") const;  // "run.toml: phase1.lr", for messages
-  std::string to_string() const;                        // the whole table as TOML, variables expanded
+  // Every value by its dotted key, as TOML text with variables expanded; [vars] itself is left out.
+  std::map<std::string, std::string> values() const;
 
  private:
   struct Node;

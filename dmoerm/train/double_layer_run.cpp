@@ -133,10 +133,10 @@ class DoubleLayerRun {
 
     const StateExamples states = compute_states(context_, "phase3/" + plan.name, model.decoder(), model.expert_set(),
                                                 third, config_.phase2.preference.token_budget);
-    const LinearFit fit = fit_linear(states, model.heads());
+    const Tensor head_KD = model.heads().cpu();
+    const LinearFit fit = fit_linear(states, head_KD);
     linear_[plan.name] = {{"points", plan.points}, {"sum", fit.weights()}};
-    model.aggregator = train_aggregator(context_, "phase3/" + plan.name, states, model.heads(), fit, config_.phase3);
-    normalise_rewards(model, states);
+    set_aggregator(model, train_aggregator(context_, "phase3/" + plan.name, states, head_KD, fit, config_.phase3), states);
     return model;
   }
 

@@ -7,7 +7,7 @@ namespace dmoerm::train {
 LinearFit fit_linear(const StateExamples& examples, const Tensor& head_KD, double l2) {
   torch::NoGradGuard no_grad;
   const int64_t num_experts = head_KD.size(0);
-  const Tensor score_RK = (examples.z_RKD * head_KD.unsqueeze(0)).sum(-1).to(torch::kFloat64).cpu();
+  const Tensor score_RK = (examples.z_RKD * head_KD.cpu().unsqueeze(0)).sum(-1).to(torch::kFloat64).cpu();
   const Tensor mean_K = score_RK.mean(0);
   const Tensor std_K = score_RK.std(0, /*unbiased=*/false).clamp_min(1e-12);
   const Tensor standard_RK = (score_RK - mean_K) / std_K;

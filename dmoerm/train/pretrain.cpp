@@ -79,7 +79,7 @@ Tensor output_layer(const nn::DecoderConfig& shape, uint64_t seed, torch::Device
 
 PretrainConfig parse_pretrain_config(Config config) {
   PretrainConfig run;
-  run.text = config.to_string();
+  run.settings = config.values();
   run.out = config.required<std::string>("out");
   run.tokenizer = config.required<std::string>("tokenizer");
   config.get("chat_format", run.chat_format);
@@ -114,7 +114,9 @@ void pretrain(const PretrainConfig& config, const RunOptions& options) {
   RunDirectory run(config.out, options.resume);
   const text::Tokenizer tokenizer = text::Tokenizer::load(config.tokenizer);
   const Texts texts = read_texts(config, tokenizer);
-  run.begin({{"configuration", config.text}, {"data", texts.fingerprint}, {"tokenizer", tokenizer.fingerprint()}});
+  Json identity = config.settings;
+  identity.update({{"(data)", texts.fingerprint}, {"(tokenizer)", tokenizer.fingerprint()}});
+  run.begin(identity);
 
   nn::DecoderConfig shape = config.model;
   shape.vocab_size = tokenizer.vocab_size();

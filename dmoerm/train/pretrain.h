@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct PretrainConfig {
   int64_t token_budget = 8192;
   double held_out = 0.01;         // share of the texts, by prompt
   TrainOptions train;             // batch: sequences a step
-  std::string text;               // the whole configuration: the run's identity
+  std::map<std::string, std::string> settings;  // every key of the configuration: the run's identity
 };
 
 PretrainConfig load_pretrain_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});

@@ -94,7 +94,7 @@ void read_lora_options(Config table, models::LoraOptions& options) {
 
 RunConfig parse_run_config(Config config) {
   RunConfig run;
-  run.text = config.to_string();
+  run.settings = config.values();
   config.get_choice("kind", run.kind, {"double_layer", "single"});
   run.out = config.required<std::string>("out");
   run.base = config.required<std::string>("base");

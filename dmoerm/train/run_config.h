@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ struct RunConfig {
   models::LoraOptions phase1_lora, phase2_lora;
   PreferenceStage phase1, phase2;     // kind "single" uses phase1 (its table is [train])
   AggregatorStage phase3;
-  std::string text;                   // the whole configuration, variables expanded: the run's identity
+  std::map<std::string, std::string> settings;  // every key of the configuration: the run's identity
 };
 
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});

@@ -76,7 +76,9 @@ Json run_identity(const RunConfig& config, const data::GroupStore& store) {
   for (const auto& entry : fs::directory_iterator(config.base))
     if (entry.is_regular_file() && entry.path().extension() == ".safetensors")
       base[entry.path().filename().string()] = sha256_file(entry.path());
-  return {{"configuration", config.text}, {"data", store.fingerprint()}, {"labels", labels}, {"base", base}};
+  Json identity = config.settings;
+  identity.update({{"(data)", store.fingerprint()}, {"(labels)", labels}, {"(base)", base}});
+  return identity;
 }
 
 int64_t task_index(const std::vector<data::TaskPoints>& tasks, const std::string& name) {

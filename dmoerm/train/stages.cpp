@@ -116,14 +116,20 @@ reward::Aggregator train_aggregator(StageContext& context, const std::string& st
   return aggregator;
 }
 
-void normalise_rewards(reward::InnerModel& model, const StateExamples& examples) {
+void set_aggregator(reward::InnerModel& model, reward::Aggregator aggregator, const StateExamples& examples) {
+  constexpr int64_t kRows = 1 << 16;  // states in memory at once
   torch::NoGradGuard no_grad;
-  model.reward_mean = 0;
-  model.reward_std = 1;
-  const Tensor reward_R = model.raw_rewards(examples.z_RKD).to(torch::kFloat64);
+  std::vector<Tensor> parts;
+  for (int64_t begin = 0; begin < examples.z_RKD.size(0); begin += kRows) {
+    const int64_t count = std::min(kRows, examples.z_RKD.size(0) - begin);
+    parts.push_back(aggregator.forward(examples.z_RKD.narrow(0, begin, count)).to(torch::kFloat64));
+  }
+  const Tensor reward_R = torch::cat(parts);
   model.reward_mean = reward_R.mean().item<double>();
   const double deviation = reward_R.std(0, /*unbiased=*/false).item<double>();
   model.reward_std = deviation > 0 ? deviation : 1;
+  for (auto& [name, parameter] : aggregator.parameters()) parameter = parameter.to(model.decoder().device());
+  model.aggregator = std::move(aggregator);
 }
 
 }  // namespace dmoerm::train

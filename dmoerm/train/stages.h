@@ -74,7 +74,7 @@ void train_router(StageContext& context, const std::string& stage, reward::TaskR
                   int64_t token_budget);
 
 // The states of all answers of the split's groups under the experts, computed once and kept in a memory-mapped file
-// of the run; edges are the human rankings.
+// of the run; edges are the human rankings. On the CPU, like all of phase 3: an aggregator is small.
 StateExamples compute_states(StageContext& context, const std::string& stage, const nn::Decoder& decoder,
                              const nn::ExpertSet& experts, const GroupSplit& split, int64_t token_budget);
 
@@ -88,7 +88,8 @@ struct AggregatorStage {
 reward::Aggregator train_aggregator(StageContext& context, const std::string& stage, const StateExamples& examples,
                                     const Tensor& head_KD, const LinearFit& fit, const AggregatorStage& options);
 
-// Mean and deviation of the rewards over the examples' answers, set in the inner model.
-void normalise_rewards(reward::InnerModel& model, const StateExamples& examples);
+// Gives the aggregator to the inner model, on the model's device, and sets the mean and deviation of its rewards over
+// the examples' answers.
+void set_aggregator(reward::InnerModel& model, reward::Aggregator aggregator, const StateExamples& examples);
 
 }  // namespace dmoerm::train
