@@ -112,6 +112,17 @@ TEST_P(ExpertFixture, StatesAndScoresOfAllExpertsInOneBatch) {
 INSTANTIATE_TEST_SUITE_P(Peft, ExpertFixture,
                          testing::Values("llama-experts", "llama-experts-mixed", "qwen2-experts"));
 
+TEST(Fixtures, BFloat16IsNearFloat32) {
+  torch::NoGradGuard no_grad;
+  const Checkpoint exact = load_checkpoint(fixture("llama_tied_bias_sharded-seq"));
+  const Checkpoint half =
+      load_checkpoint(fixture("llama_tied_bias_sharded-seq"), {torch::kCPU, torch::kBFloat16});
+  const nn::Batch batch = packed({{5, 9, 2, 77, 140, 3, 3, 8}, {1}, {60, 61, 62}});
+  const Tensor state = half.decoder->last_hidden(batch);
+  EXPECT_EQ(state.scalar_type(), torch::kBFloat16);
+  expect_close(state, exact.decoder->last_hidden(batch), 3e-2, "bfloat16");
+}
+
 TEST(Fixtures, LabelsAndSettings) {
   const Checkpoint model = load_checkpoint(fixture("qwen2_labels3-seq"));
   EXPECT_EQ(model.labels, (std::vector<std::string>{"LABEL_0", "LABEL_1", "LABEL_2"}));
