@@ -24,6 +24,3 @@ target_compile_options(dmoerm_settings INTERFACE
 if(DMOERM_WERROR)
   target_compile_options(dmoerm_settings INTERFACE $<BUILD_INTERFACE:-Werror>)
 endif()
-# LibTorch 2.11's archives export a broken std::filesystem::remove_all: the system's library must come first.
-target_link_options(dmoerm_settings INTERFACE
-  $<BUILD_INTERFACE:LINKER:--no-as-needed,-lstdc++,--as-needed>)
