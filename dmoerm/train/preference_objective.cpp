@@ -47,7 +47,7 @@ struct PreferenceObjective::Tally {
   void add_edge(double better, double worse, const ScoredEdge& edge, double smoothing, double centering) {
     const double difference = better - worse;
     const auto softplus = [](double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); };
-    double term = (1 - smoothing) * softplus(edge.margin - difference) + smoothing * softplus(difference - edge.margin);
+    double term = (1 - smoothing) * softplus(edge.margin - difference) + smoothing * softplus(difference + edge.margin);
     if (centering > 0) term += centering * (better + worse) * (better + worse);
     loss += edge.weight * term;
     weight += edge.weight;

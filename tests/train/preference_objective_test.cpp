@@ -160,7 +160,7 @@ TEST_F(PreferenceObjectiveTest, LabelSmoothingMarginAndCentering) {
   const Json measures = objective.accumulate({0, {{0}}}).lanes[0];
   const double difference = measures["margin"], sum = 2 * measures["reward_mean"].get<double>();
   const auto nll = [](double x) { return std::log1p(std::exp(-x)); };
-  const double expected = 0.9 * nll(difference - 0.7) + 0.1 * nll(0.7 - difference) + 0.01 * sum * sum;
+  const double expected = 0.9 * nll(difference - 0.7) + 0.1 * nll(-difference - 0.7) + 0.01 * sum * sum;
   EXPECT_NEAR(measures["loss"].get<double>(), expected, 1e-6);
 }
 
