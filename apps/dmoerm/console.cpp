@@ -60,6 +60,8 @@ void install_console() {
   set_progress_sink([line = ProgressLine()](const ProgressState& state) mutable { line.show(state); });
 }
 
-std::string one_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string one_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace dmoerm::app

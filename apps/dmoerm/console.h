@@ -5,8 +5,8 @@
 
 namespace dmoerm::app {
 
-// Sends the library's messages to standard error, and progress to a line that is rewritten on a terminal, or to
-// plain lines at most every ten seconds elsewhere.
+// Sends the library's messages to standard error, and progress to a line that is rewritten on a terminal, or
+// to plain lines at most every ten seconds elsewhere.
 void install_console();
 
 // The first line of a message: LibTorch's own errors carry a stack trace that helps no user.

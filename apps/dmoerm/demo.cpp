@@ -8,8 +8,11 @@
 namespace dmoerm::app {
 
 void add_demo_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("demo", "Train DMoERM and its baselines on a synthetic world; print a table, write a report");
-  command->footer("Example:\n  dmoerm demo --seeds 3 --out out/demo\nA demo that was interrupted goes on when it is started again.");
+  CLI::App* command = app.add_subcommand(
+      "demo", "Train DMoERM and its baselines on a synthetic world; print a table, write a report");
+  command->footer(
+      "Example:\n  dmoerm demo --seeds 3 --out out/demo\nA demo that was interrupted goes on when it is "
+      "started again.");
   auto options = std::make_shared<study::DemoOptions>();
   auto flags = std::make_shared<RunFlags>();
   command->add_option("--out", options->out, "folder of the runs and the report")->capture_default_str();

@@ -1,4 +1,5 @@
-// dmoerm: the program. It parses the command line, installs the sinks for messages and progress, and catches once.
+// dmoerm: the program. It parses the command line, installs the sinks for messages and progress, and catches
+// once.
 #include <exception>
 #include <iostream>
 
@@ -9,7 +10,9 @@ int main(int argc, char** argv) {
   using namespace dmoerm::app;
   CLI::App app{"dmoerm: train, evaluate and run double-layer mixture-of-experts reward models"};
   app.require_subcommand(1);
-  app.footer("Example:\n  dmoerm demo\n  dmoerm train examples/train.toml\n  dmoerm score --model out/model --input answers.jsonl");
+  app.footer(
+      "Example:\n  dmoerm demo\n  dmoerm train examples/train.toml\n  dmoerm score --model out/model --input "
+      "answers.jsonl");
   install_console();
   add_demo_command(app);
   add_train_command(app);

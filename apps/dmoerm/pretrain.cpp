@@ -8,7 +8,8 @@
 namespace dmoerm::app {
 
 void add_pretrain_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("pretrain", "Train a small base (a causal language model) from text");
+  CLI::App* command =
+      app.add_subcommand("pretrain", "Train a small base (a causal language model) from text");
   command->footer("Example:\n  dmoerm pretrain examples/pretrain.toml");
   auto flags = std::make_shared<RunFlags>();
   flags->add_to(*command);

@@ -7,7 +7,8 @@
 namespace dmoerm::app {
 
 void add_train_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("train", "Train a reward model: router and phases 1, 2, 3, or a single model");
+  CLI::App* command =
+      app.add_subcommand("train", "Train a reward model: router and phases 1, 2, 3, or a single model");
   command->footer("Example:\n  dmoerm train examples/train.toml --set seed=2 --set out=runs/seed2");
   auto flags = std::make_shared<RunFlags>();
   flags->add_to(*command);

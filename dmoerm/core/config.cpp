@@ -22,8 +22,7 @@ void expand(std::string& text, const std::map<std::string, std::string>& variabl
     const size_t end = text.find('}', begin);
     if (end == std::string::npos) fail(file, "\"{}\" has \"${{\" without \"}}\"", text);
     const auto variable = variables.find(text.substr(begin + 2, end - begin - 2));
-    if (variable == variables.end())
-      fail(file, "\"{}\" uses an unknown variable: add it to [vars]", text);
+    if (variable == variables.end()) fail(file, "\"{}\" uses an unknown variable: add it to [vars]", text);
     text.replace(begin, end - begin + 1, variable->second);
     begin += variable->second.size();
   }
@@ -67,7 +66,8 @@ void apply_override(toml::table& root, const std::string& text) {
 void flatten(const toml::node& node, const std::string& key, std::map<std::string, std::string>& values) {
   if (const auto* table = node.as_table()) {
     for (auto&& [name, value] : *table)
-      if (key != "" || name.str() != "vars") flatten(value, key.empty() ? std::string(name.str()) : key + "." + std::string(name.str()), values);
+      if (key != "" || name.str() != "vars")
+        flatten(value, key.empty() ? std::string(name.str()) : key + "." + std::string(name.str()), values);
   } else if (const auto* array = node.as_array(); array != nullptr && array->is_array_of_tables()) {
     for (size_t i = 0; i < array->size(); ++i) flatten((*array)[i], fmt::format("{}[{}]", key, i), values);
   } else {
@@ -132,7 +132,9 @@ const toml::node* Config::find(const std::string& key) {
   return node_->table.get(key);
 }
 
-bool Config::has(const std::string& key) { return find(key) != nullptr; }
+bool Config::has(const std::string& key) {
+  return find(key) != nullptr;
+}
 
 std::string Config::name(const std::string& key) const {
   std::string path = node_->prefix;
@@ -146,7 +148,9 @@ void Config::invalid(const std::string& key, const std::string& expected) const 
   fail("config", "{} = {}: expected {}", name(key), found.str(), expected);
 }
 
-void Config::missing(const std::string& key) const { fail("config", "{} is missing", name(key)); }
+void Config::missing(const std::string& key) const {
+  fail("config", "{} is missing", name(key));
+}
 
 void Config::get(const std::string& key, std::string& target) {
   const toml::node* node = find(key);
@@ -210,7 +214,8 @@ void Config::get(const std::string& key, std::vector<double>& target) {
   }
 }
 
-void Config::get_choice(const std::string& key, std::string& target, const std::vector<std::string>& choices) {
+void Config::get_choice(const std::string& key, std::string& target,
+                        const std::vector<std::string>& choices) {
   get(key, target);
   if (has(key) && std::find(choices.begin(), choices.end(), target) == choices.end())
     invalid(key, fmt::format("one of {}", fmt::join(choices, ", ")));

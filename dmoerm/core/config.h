@@ -41,10 +41,10 @@ class Config {
   // A string that must be one of `choices`.
   void get_choice(const std::string& key, std::string& target, const std::vector<std::string>& choices);
 
-  bool has(const std::string& key);               // also marks the key as known
-  Config table(const std::string& key);           // sub-table; empty when absent
+  bool has(const std::string& key);                    // also marks the key as known
+  Config table(const std::string& key);                // sub-table; empty when absent
   std::vector<Config> tables(const std::string& key);  // array of tables; empty when absent
-  std::vector<std::string> keys() const;          // for tables whose keys the user chooses
+  std::vector<std::string> keys() const;               // for tables whose keys the user chooses
 
   // Error when a key was never asked for, here or in a sub-table taken from here.
   void finish() const;

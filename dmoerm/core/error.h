@@ -17,7 +17,8 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Throws Error with the text "[part] message". `part` is the piece that refuses: "config", "tokenizer", a file…
+// Throws Error with the text "[part] message". `part` is the piece that refuses: "config", "tokenizer", a
+// file…
 template <typename... Args>
 [[noreturn]] void fail(std::string_view part, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(fmt::format("[{}] {}", part, fmt::format(format, std::forward<Args>(args)...)));

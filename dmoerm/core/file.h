@@ -65,7 +65,7 @@ class LineReader {
  public:
   explicit LineReader(const fs::path& path);
   ~LineReader();
-  bool next(std::string& line);                 // false at the end; the newline (and one '\r' before it) is removed
+  bool next(std::string& line);  // false at the end; the newline (and one '\r' before it) is removed
   size_t line_number() const { return line_; }  // of the line read last, from 1
 
  private:

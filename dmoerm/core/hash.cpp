@@ -14,7 +14,9 @@ namespace {
 
 class Sha256 {
  public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+  }
   void update(const void* data, size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
   std::string hex() {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -35,7 +37,9 @@ uint64_t hash64(std::string_view bytes, uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
-std::string hash64_hex(std::string_view bytes, uint64_t seed) { return fmt::format("{:016x}", hash64(bytes, seed)); }
+std::string hash64_hex(std::string_view bytes, uint64_t seed) {
+  return fmt::format("{:016x}", hash64(bytes, seed));
+}
 
 uint64_t hash_combine(uint64_t hash, uint64_t value) {
   const uint64_t pair[2] = {hash, value};

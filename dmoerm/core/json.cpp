@@ -22,7 +22,9 @@ Json parse_json(std::string_view text, std::string_view where) {
   }
 }
 
-Json load_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+Json load_json(const std::filesystem::path& path) {
+  return parse_json(read_file(path), path.string());
+}
 
 std::string dump_json(const Json& json, int indent) {
   try {
@@ -34,13 +36,20 @@ std::string dump_json(const Json& json, int indent) {
 
 std::string_view json_kind(const Json& json) {
   switch (json.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::object: return "an object";
-    case Json::value_t::array: return "a list";
-    case Json::value_t::string: return "a string";
-    case Json::value_t::boolean: return "true or false";
-    case Json::value_t::number_float: return "a fraction";
-    default: return "a whole number";
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "an object";
+    case Json::value_t::array:
+      return "a list";
+    case Json::value_t::string:
+      return "a string";
+    case Json::value_t::boolean:
+      return "true or false";
+    case Json::value_t::number_float:
+      return "a fraction";
+    default:
+      return "a whole number";
   }
 }
 

@@ -25,19 +25,29 @@ std::string_view json_kind(const Json& json);  // "a string", "a number", … fo
 namespace detail {
 template <typename T>
 bool json_is(const Json& json) {
-  if constexpr (std::is_same_v<T, bool>) return json.is_boolean();
-  else if constexpr (std::is_integral_v<T>) return json.is_number_integer();
-  else if constexpr (std::is_floating_point_v<T>) return json.is_number();
-  else if constexpr (std::is_same_v<T, std::string>) return json.is_string();
-  else return true;
+  if constexpr (std::is_same_v<T, bool>)
+    return json.is_boolean();
+  else if constexpr (std::is_integral_v<T>)
+    return json.is_number_integer();
+  else if constexpr (std::is_floating_point_v<T>)
+    return json.is_number();
+  else if constexpr (std::is_same_v<T, std::string>)
+    return json.is_string();
+  else
+    return true;
 }
 template <typename T>
 constexpr const char* json_expected() {
-  if constexpr (std::is_same_v<T, bool>) return "true or false";
-  else if constexpr (std::is_integral_v<T>) return "a whole number";
-  else if constexpr (std::is_floating_point_v<T>) return "a number";
-  else if constexpr (std::is_same_v<T, std::string>) return "a string";
-  else return "another type";
+  if constexpr (std::is_same_v<T, bool>)
+    return "true or false";
+  else if constexpr (std::is_integral_v<T>)
+    return "a whole number";
+  else if constexpr (std::is_floating_point_v<T>)
+    return "a number";
+  else if constexpr (std::is_same_v<T, std::string>)
+    return "a string";
+  else
+    return "another type";
 }
 }  // namespace detail
 

@@ -17,9 +17,12 @@ spdlog::logger& log() {
   return logger;
 }
 
-void set_progress_sink(std::function<void(const ProgressState&)> new_sink) { sink() = std::move(new_sink); }
+void set_progress_sink(std::function<void(const ProgressState&)> new_sink) {
+  sink() = std::move(new_sink);
+}
 
-Progress::Progress(std::string label, int64_t total, std::string unit) : begin_(std::chrono::steady_clock::now()), last_(begin_) {
+Progress::Progress(std::string label, int64_t total, std::string unit)
+    : begin_(std::chrono::steady_clock::now()), last_(begin_) {
   state_.label = std::move(label);
   state_.unit = std::move(unit);
   state_.total = total;
@@ -30,7 +33,9 @@ Progress::~Progress() {
   report();
 }
 
-void Progress::start_at(int64_t done) { state_.done = offset_ = done; }
+void Progress::start_at(int64_t done) {
+  state_.done = offset_ = done;
+}
 
 void Progress::advance(int64_t count, const std::string& detail) {
   state_.done += count;

@@ -15,9 +15,9 @@ class RandomStream {
   // `purpose` names the use ("order", "dropout", …); counters are, for example, {epoch, group}.
   RandomStream(uint64_t seed, std::string_view purpose, std::initializer_list<uint64_t> counters = {});
 
-  uint64_t next();                // 64 uniform bits (splitmix64)
-  double uniform();               // in [0, 1)
-  double normal();                // N(0, 1), Box-Muller
+  uint64_t next();                 // 64 uniform bits (splitmix64)
+  double uniform();                // in [0, 1)
+  double normal();                 // N(0, 1), Box-Muller
   uint64_t below(uint64_t bound);  // uniform in [0, bound); bound > 0
   bool chance(double probability) { return uniform() < probability; }
   size_t weighted(const std::vector<double>& weights);  // index with probability proportional to its weight

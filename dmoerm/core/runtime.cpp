@@ -20,12 +20,13 @@ Function* find_symbol(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
 }
 
-// OpenBLAS with run-time detection does not know processors newer than itself and falls back to kernels without
-// AVX, 4 times slower. Choose by what the processor can do, unless the user has chosen.
+// OpenBLAS with run-time detection does not know processors newer than itself and falls back to kernels
+// without AVX, 4 times slower. Choose by what the processor can do, unless the user has chosen.
 void choose_openblas_kernels() {
 #if defined(__x86_64__) && defined(__GNUC__)
   const auto core_name = find_symbol<const char*()>("openblas_get_corename");
-  const auto quit = find_symbol<void()>("gotoblas_dynamic_quit"), init = find_symbol<void()>("gotoblas_dynamic_init");
+  const auto quit = find_symbol<void()>("gotoblas_dynamic_quit"),
+             init = find_symbol<void()>("gotoblas_dynamic_init");
   if (!core_name || !quit || !init || std::getenv("OPENBLAS_CORETYPE")) return;
   const std::string_view detected = core_name();
   for (const std::string_view modern : {"Haswell", "Zen", "SkylakeX", "Cooperlake", "SapphireRapids"})
@@ -82,8 +83,10 @@ torch::Device init_runtime(const RuntimeOptions& options) {
   } catch (const c10::Error&) {
     fail("device", "\"{}\" is not a device: expected cpu, cuda or cuda:N", options.device);
   }
-  if (!device.is_cpu() && !device.is_cuda()) fail("device", "{} is not supported: expected cpu or cuda", options.device);
-  if (device.is_cuda() && !torch::cuda::is_available()) fail("device", "this machine or build has no CUDA device");
+  if (!device.is_cpu() && !device.is_cuda())
+    fail("device", "{} is not supported: expected cpu or cuda", options.device);
+  if (device.is_cuda() && !torch::cuda::is_available())
+    fail("device", "this machine or build has no CUDA device");
   return device;
 }
 

@@ -12,9 +12,10 @@ namespace {
 
 const std::map<std::string, torch::ScalarType>& dtype_names() {
   static const std::map<std::string, torch::ScalarType> names = {
-      {"F64", torch::kFloat64}, {"F32", torch::kFloat32}, {"F16", torch::kFloat16}, {"BF16", torch::kBFloat16},
-      {"I64", torch::kInt64},   {"I32", torch::kInt32},   {"I16", torch::kInt16},   {"I8", torch::kInt8},
-      {"U8", torch::kUInt8},    {"BOOL", torch::kBool}};
+      {"F64", torch::kFloat64},   {"F32", torch::kFloat32}, {"F16", torch::kFloat16},
+      {"BF16", torch::kBFloat16}, {"I64", torch::kInt64},   {"I32", torch::kInt32},
+      {"I16", torch::kInt16},     {"I8", torch::kInt8},     {"U8", torch::kUInt8},
+      {"BOOL", torch::kBool}};
   return names;
 }
 
@@ -40,7 +41,8 @@ SafeTensors::SafeTensors(const fs::path& path) : path_(path), file_(std::make_sh
   if (file_size < 8) fail(where, "not a safetensors file: {} bytes", file_size);
   const uint64_t header_size = read_size(file_->data());
   if (header_size > kMaxHeader || header_size > file_size - 8)
-    fail(where, "not a safetensors file, or truncated: header of {} bytes in a file of {}", header_size, file_size);
+    fail(where, "not a safetensors file, or truncated: header of {} bytes in a file of {}", header_size,
+         file_size);
   const Json header =
       parse_json({reinterpret_cast<const char*>(file_->data()) + 8, static_cast<size_t>(header_size)}, where);
   if (!header.is_object()) fail(where, "the safetensors header is {}, expected an object", json_kind(header));
@@ -58,13 +60,15 @@ SafeTensors::SafeTensors(const fs::path& path) : path_(path), file_(std::make_sh
     const auto type_name = json_field<std::string>(value, "dtype", tensor_where);
     const auto dtype = dtype_names().find(type_name);
     if (dtype == dtype_names().end()) fail(tensor_where, "dtype {} is not supported", type_name);
-    if (!value.contains("shape") || !value["shape"].is_array()) fail(tensor_where, "\"shape\" must be a list");
+    if (!value.contains("shape") || !value["shape"].is_array())
+      fail(tensor_where, "\"shape\" must be a list");
     Entry entry{dtype->second, {}, 0, 0};
     size_t bytes = torch::elementSize(dtype->second);
     for (const Json& size : value["shape"]) {
       if (!size.is_number_unsigned()) fail(tensor_where, "\"shape\" must hold whole numbers, none negative");
       const auto extent = size.get<uint64_t>();
-      if (extent != 0 && bytes > data_size / extent + 1) fail(tensor_where, "the shape is larger than the file");
+      if (extent != 0 && bytes > data_size / extent + 1)
+        fail(tensor_where, "the shape is larger than the file");
       bytes *= extent;
       entry.shape.push_back(static_cast<int64_t>(extent));
     }
@@ -74,7 +78,8 @@ SafeTensors::SafeTensors(const fs::path& path) : path_(path), file_(std::make_sh
       fail(tensor_where, "\"data_offsets\" must be two whole numbers");
     const auto begin = (*offsets)[0].get<uint64_t>(), end = (*offsets)[1].get<uint64_t>();
     if (begin > end || end > data_size)
-      fail(tensor_where, "bytes {}..{} lie outside the file's {} data bytes (truncated?)", begin, end, data_size);
+      fail(tensor_where, "bytes {}..{} lie outside the file's {} data bytes (truncated?)", begin, end,
+           data_size);
     if (end - begin != bytes) fail(tensor_where, "has {} bytes, its shape needs {}", end - begin, bytes);
     entry.begin = data_begin + begin;
     entry.end = data_begin + end;
@@ -84,7 +89,8 @@ SafeTensors::SafeTensors(const fs::path& path) : path_(path), file_(std::make_sh
   std::sort(extents.begin(), extents.end());
   size_t expected = 0;
   for (const auto& [begin, end] : extents) {
-    if (begin != expected) fail(where, "tensors overlap or leave a gap at data byte {}", std::min(begin, expected));
+    if (begin != expected)
+      fail(where, "tensors overlap or leave a gap at data byte {}", std::min(begin, expected));
     expected = end;
   }
   if (expected != data_size) fail(where, "{} bytes of data belong to no tensor", data_size - expected);
@@ -102,14 +108,19 @@ std::vector<std::string> SafeTensors::names() const {
   return result;
 }
 
-std::vector<int64_t> SafeTensors::shape(const std::string& name) const { return entry(name).shape; }
-torch::ScalarType SafeTensors::dtype(const std::string& name) const { return entry(name).dtype; }
+std::vector<int64_t> SafeTensors::shape(const std::string& name) const {
+  return entry(name).shape;
+}
+torch::ScalarType SafeTensors::dtype(const std::string& name) const {
+  return entry(name).dtype;
+}
 
 Tensor SafeTensors::tensor(const std::string& name) const {
   const Entry& e = entry(name);
   if (e.begin == e.end) return torch::empty(e.shape, e.dtype);
   void* data = const_cast<std::byte*>(file_->data() + e.begin);
-  return torch::from_blob(data, e.shape, [file = file_](void*) {}, torch::TensorOptions(e.dtype));
+  return torch::from_blob(
+      data, e.shape, [file = file_](void*) {}, torch::TensorOptions(e.dtype));
 }
 
 NamedTensors load_safetensors(const fs::path& path) {

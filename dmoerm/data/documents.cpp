@@ -17,9 +17,11 @@ Document parse_document(const std::string& line, const std::string& where, const
   }
   std::vector<text::Message> messages;
   if (json.contains("messages")) {
-    if (!json["messages"].is_array() || json["messages"].empty()) fail(where, "\"messages\" must be a list of turns");
+    if (!json["messages"].is_array() || json["messages"].empty())
+      fail(where, "\"messages\" must be a list of turns");
     for (const Json& turn : json["messages"])
-      messages.push_back({json_field<std::string>(turn, "role", where), json_field<std::string>(turn, "content", where)});
+      messages.push_back(
+          {json_field<std::string>(turn, "role", where), json_field<std::string>(turn, "content", where)});
   } else if (json.contains("prompt") && json.contains("response")) {
     messages = {{"user", json_field<std::string>(json, "prompt", where)},
                 {"assistant", json_field<std::string>(json, "response", where)}};

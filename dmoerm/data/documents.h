@@ -11,16 +11,16 @@ namespace dmoerm::data {
 
 struct DocumentSource {
   std::filesystem::path file;
-  // "line": every line is a text. "file": the whole file is one text, given out in pieces of about 8 KiB that end
-  // with a line. "records": JSONL with {"text"}, {"messages"}, or {"prompt", "response"}.
+  // "line": every line is a text. "file": the whole file is one text, given out in pieces of about 8 KiB that
+  // end with a line. "records": JSONL with {"text"}, {"messages"}, or {"prompt", "response"}.
   std::string unit = "line";
   int64_t max_characters = 0;  // 0: all
 };
 
 struct Document {
   std::string text;
-  uint64_t key = 0;       // what held-out data is split by: a hash of the prompt, or of the text
-  bool is_chat = false;   // rendered by the chat format; else raw text
+  uint64_t key = 0;      // what held-out data is split by: a hash of the prompt, or of the text
+  bool is_chat = false;  // rendered by the chat format; else raw text
 };
 
 // Calls `take` for each text. Prompt and response become a user and an assistant turn.

@@ -17,7 +17,8 @@ std::vector<PreferenceExample> all_points(const data::GroupStore& store, const s
   for (size_t i = 0; i < points.size(); ++i)
     for (const PreferenceExample& example :
          train::labelled_examples(store, groups, labels, points[i], first_row + static_cast<int32_t>(i))) {
-      PreferenceExample& target = merged.try_emplace(example.group, PreferenceExample{example.group, {}}).first->second;
+      PreferenceExample& target =
+          merged.try_emplace(example.group, PreferenceExample{example.group, {}}).first->second;
       target.edges.insert(target.edges.end(), example.edges.begin(), example.edges.end());
     }
   std::vector<PreferenceExample> result;
@@ -27,7 +28,8 @@ std::vector<PreferenceExample> all_points(const data::GroupStore& store, const s
 
 }  // namespace
 
-reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config, const train::RunOptions& options) {
+reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config,
+                                               const train::RunOptions& options) {
   train::RunDirectory run(config.out, options.resume);
   const text::Tokenizer tokenizer = text::Tokenizer::load(config.base);
   const data::GroupStore store = train::load_run_data(config, tokenizer);
@@ -51,12 +53,15 @@ reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config, c
   for (size_t task = 0; task < groups.size(); ++task) {
     const train::GroupSplit split = split_groups(store, groups[task], 1, config.split);
     const std::vector<std::string>& points = config.tasks[task].points;
-    for (auto& example : all_points(store, split.train, labels, points, rows)) lane.train.push_back(std::move(example));
-    for (auto& example : all_points(store, split.held_out, labels, points, rows)) lane.held_out.push_back(std::move(example));
+    for (auto& example : all_points(store, split.train, labels, points, rows))
+      lane.train.push_back(std::move(example));
+    for (auto& example : all_points(store, split.held_out, labels, points, rows))
+      lane.held_out.push_back(std::move(example));
     first_row.push_back(rows);
     rows += static_cast<int32_t>(points.size());
   }
-  lane.head_PD = train::new_head(base->checkpoint, rows, hash_combine(config.seed, hash64("multi-objective")));
+  lane.head_PD =
+      train::new_head(base->checkpoint, rows, hash_combine(config.seed, hash64("multi-objective")));
   train::train_whole(context, "train", base->checkpoint, std::move(lane), config.phase1);
 
   reward::DoubleLayerModel model;
@@ -68,12 +73,14 @@ reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config, c
   const Tensor head_PD = base->checkpoint.score_weight.detach();
   for (size_t task = 0; task < groups.size(); ++task) {
     const train::GroupSplit split = split_groups(store, groups[task], 3, config.split);
-    const Tensor points_KD = head_PD.narrow(0, first_row[task], static_cast<int64_t>(config.tasks[task].points.size()));
+    const Tensor points_KD =
+        head_PD.narrow(0, first_row[task], static_cast<int64_t>(config.tasks[task].points.size()));
     const std::string stage = "states/" + config.tasks[task].name;
-    const train::StateExamples states =
-        compute_states(context, stage, *base->checkpoint.decoder, {}, split, config.phase1.preference.token_budget);
+    const train::StateExamples states = compute_states(context, stage, *base->checkpoint.decoder, {}, split,
+                                                       config.phase1.preference.token_budget);
     // A linear combination of heads over one state is one head.
-    const Tensor weight_K = torch::tensor(train::fit_linear(states, points_KD).weights(), points_KD.options());
+    const Tensor weight_K =
+        torch::tensor(train::fit_linear(states, points_KD).weights(), points_KD.options());
     task_heads.push_back(weight_K.unsqueeze(0).mm(points_KD));
     reward::InnerModel inner;
     inner.task = config.tasks[task].name;
@@ -86,7 +93,8 @@ reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config, c
   return model;
 }
 
-reward::DoubleLayerModel with_linear_combination(reward::DoubleLayerModel model, const std::filesystem::path& run) {
+reward::DoubleLayerModel with_linear_combination(reward::DoubleLayerModel model,
+                                                 const std::filesystem::path& run) {
   const Json linear = load_json(run / "linear.json");
   for (reward::InnerModel& inner : model.tasks) {
     inner.aggregator.reset();
@@ -103,7 +111,8 @@ void reuse_first_stages(const fs::path& from, const fs::path& to) {
   uint64_t metrics = 0;  // what those stages wrote
   for (const auto& entry : fs::recursive_directory_iterator(state.path()))
     if (entry.is_regular_file())
-      metrics = std::max<uint64_t>(metrics, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
+      metrics =
+          std::max<uint64_t>(metrics, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
   write_file_atomically(to / "metrics.jsonl", read_file(from / "metrics.jsonl").substr(0, metrics));
   state.commit();
 }

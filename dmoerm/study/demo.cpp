@@ -19,7 +19,10 @@ constexpr int64_t kVocabulary = 800;
 class DemoRun {
  public:
   DemoRun(const DemoOptions& options, uint64_t seed)
-      : options_(options), seed_(seed), directory_(options.out / fmt::format("seed{}", seed)), world_({.seed = seed}) {}
+      : options_(options),
+        seed_(seed),
+        directory_(options.out / fmt::format("seed{}", seed)),
+        world_({.seed = seed}) {}
 
   DemoSeed run() {
     const auto begin = std::chrono::steady_clock::now();
@@ -30,7 +33,8 @@ class DemoRun {
     make_labels();
     run_singles();
     run_double_layers();
-    const train::RunConfig multi = demo_double_layer(directory_, "multi-objective", directory_ / "labels.jsonl", seed_);
+    const train::RunConfig multi =
+        demo_double_layer(directory_, "multi-objective", directory_ / "labels.jsonl", seed_);
     add("multi-objective", train_multi_objective(multi, run_options(multi.out)));
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result_;
@@ -38,7 +42,9 @@ class DemoRun {
 
  private:
   // An interrupted run goes on.
-  train::RunOptions run_options(const fs::path& out) const { return {fs::exists(out / "run.json"), options_.device}; }
+  train::RunOptions run_options(const fs::path& out) const {
+    return {fs::exists(out / "run.json"), options_.device};
+  }
 
   void make_data() {
     files_ = data::write_world(world_, directory_ / "world", options_.sizes);
@@ -89,14 +95,16 @@ class DemoRun {
       reward::Scorer scorer = reward::Scorer::load(config.out / "model");
       per_task.tasks.push_back(metrics::total(evaluate(scorer, test).overall.accuracy).accuracy());
     }
-    for (const double accuracy : per_task.tasks) per_task.overall += accuracy / static_cast<double>(per_task.tasks.size());
+    for (const double accuracy : per_task.tasks)
+      per_task.overall += accuracy / static_cast<double>(per_task.tasks.size());
     result_.methods.push_back(per_task);
   }
 
   void run_double_layers() {
     const train::RunConfig main = demo_double_layer(directory_, "dmoerm", directory_ / "labels.jsonl", seed_);
     const reward::DoubleLayerModel model = train::train_double_layer(main, run_options(main.out));
-    const train::RunConfig human = demo_double_layer(directory_, "human-only", directory_ / "human_labels.jsonl", seed_);
+    const train::RunConfig human =
+        demo_double_layer(directory_, "human-only", directory_ / "human_labels.jsonl", seed_);
     reuse_first_stages(main.out, human.out);
     add("linear combination of heads", with_linear_combination(model, main.out));
     add("DMoERM, human labels only", train::train_double_layer(human, run_options(human.out)));
@@ -129,7 +137,8 @@ class DemoRun {
       for (const metrics::TaskEvaluation& row : evaluation.tasks)
         if (row.task == task.name) accuracy.tasks.push_back(metrics::total(row.accuracy).accuracy());
     result_.methods.push_back(accuracy);
-    log().info("seed {}: {} is right on {:.1f}% of the held-out pairs", seed_, method, 100 * accuracy.overall);
+    log().info("seed {}: {} is right on {:.1f}% of the held-out pairs", seed_, method,
+               100 * accuracy.overall);
   }
 
   const DemoOptions& options_;
@@ -144,8 +153,11 @@ Json to_json(const DemoSeed& seed) {
   Json methods = Json::array();
   for (const MethodAccuracy& method : seed.methods)
     methods.push_back({{"method", method.method}, {"overall", method.overall}, {"tasks", method.tasks}});
-  return {{"seed", seed.seed}, {"human_agreement", seed.human_agreement}, {"kept_labels", seed.kept_labels},
-          {"seconds", seed.seconds}, {"methods", methods}};
+  return {{"seed", seed.seed},
+          {"human_agreement", seed.human_agreement},
+          {"kept_labels", seed.kept_labels},
+          {"seconds", seed.seconds},
+          {"methods", methods}};
 }
 
 }  // namespace

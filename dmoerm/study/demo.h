@@ -30,7 +30,7 @@ struct DemoSeed {
   double human_agreement = 0;  // of the human ranks with gold, over pairs
   double kept_labels = 0;      // share of the judge's labels that the exchanged order confirmed
   std::vector<MethodAccuracy> methods;
-  double seconds = 0;          // all of it; what was reused from an interrupted demo is not counted
+  double seconds = 0;  // all of it; what was reused from an interrupted demo is not counted
 };
 
 // Runs every seed in its own folder under `out`; a demo that was interrupted goes on. Writes results.json.
@@ -38,6 +38,7 @@ std::vector<DemoSeed> run_demo(const DemoOptions& options);
 
 // The table, and the report with the accuracy curves of the phases.
 std::string demo_table(const std::vector<DemoSeed>& seeds);
-void write_demo_report(const std::filesystem::path& path, const DemoOptions& options, const std::vector<DemoSeed>& seeds);
+void write_demo_report(const std::filesystem::path& path, const DemoOptions& options,
+                       const std::vector<DemoSeed>& seeds);
 
 }  // namespace dmoerm::study

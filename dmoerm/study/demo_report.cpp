@@ -37,14 +37,18 @@ std::string facts(const std::vector<DemoSeed>& seeds) {
     seconds += seed.seconds;
   }
   return fmt::format(
-      "Accuracy (%) on noise-free held-out pairs, {} seed{}. The human labels agree with gold on {:.1f}% of the training "
-      "pairs; {:.1f}% of the judge's capability labels survived the exchanged order. DMoERM, the linear combination and "
+      "Accuracy (%) on noise-free held-out pairs, {} seed{}. The human labels agree with gold on {:.1f}% of "
+      "the training "
+      "pairs; {:.1f}% of the judge's capability labels survived the exchanged order. DMoERM, the linear "
+      "combination and "
       "the multi-objective model use those labels beside the human ones. {:.0f} s in all.\n",
       seeds.size(), seeds.size() == 1 ? "" : "s", agreement, kept, seconds);
 }
 
-// Held-out accuracy (or minus the loss, for the base) over steps, one series a lane of the stages that begin so.
-Chart curve(const std::filesystem::path& run, const std::string& stage, const std::string& measure, const std::string& title) {
+// Held-out accuracy (or minus the loss, for the base) over steps, one series a lane of the stages that begin
+// so.
+Chart curve(const std::filesystem::path& run, const std::string& stage, const std::string& measure,
+            const std::string& title) {
   std::map<std::string, Series> series;
   LineReader reader(run / "metrics.jsonl");
   std::string line;
@@ -52,7 +56,8 @@ Chart curve(const std::filesystem::path& run, const std::string& stage, const st
     const Json json = parse_json(line, "metrics.jsonl");
     const std::string name = json.at("stage");
     if (name.rfind(stage, 0) != 0 || !json.contains("eval")) continue;
-    const std::string lane = name.size() > stage.size() + 1 ? name.substr(stage.size() + 1) : std::string(json.at("lane"));
+    const std::string lane =
+        name.size() > stage.size() + 1 ? name.substr(stage.size() + 1) : std::string(json.at("lane"));
     const std::string key = stage == "phase2" ? lane + ": " + std::string(json.at("lane")) : lane;
     series[key].points.emplace_back(json.at("step").get<double>(), json.at("eval").at(measure).get<double>());
   }
@@ -78,20 +83,29 @@ std::vector<Chart> phase2_charts(const std::filesystem::path& run) {
 
 }  // namespace
 
-std::string demo_table(const std::vector<DemoSeed>& seeds) { return facts(seeds) + "\n" + to_text(accuracy_table(seeds)); }
+std::string demo_table(const std::vector<DemoSeed>& seeds) {
+  return facts(seeds) + "\n" + to_text(accuracy_table(seeds));
+}
 
-void write_demo_report(const std::filesystem::path& path, const DemoOptions& options, const std::vector<DemoSeed>& seeds) {
+void write_demo_report(const std::filesystem::path& path, const DemoOptions& options,
+                       const std::vector<DemoSeed>& seeds) {
   const auto first = options.out / fmt::format("seed{}", seeds.front().seed);
   const auto run = first / "dmoerm";
   Report report;
   report.title = "DMoERM on the synthetic world";
-  report.intro = "Five tasks, each with its capability points. Tasks weigh the same words with opposite signs; human ranks "
-                 "are noisy; a noisy, position-biased judge labels the capabilities. Everything was trained from a random "
-                 "base on this machine.";
+  report.intro =
+      "Five tasks, each with its capability points. Tasks weigh the same words with opposite signs; human "
+      "ranks "
+      "are noisy; a noisy, position-biased judge labels the capabilities. Everything was trained from a "
+      "random "
+      "base on this machine.";
   report.sections.push_back({"Accuracy by task and method", facts(seeds), {accuracy_table(seeds)}, {}});
-  Section curves{"Training, seed " + std::to_string(seeds.front().seed),
-                 "Held-out accuracy over steps. Human ranks are noisy, so the accuracy on them stays well below the "
-                 "noise-free one above.", {}, {}};
+  Section curves{
+      "Training, seed " + std::to_string(seeds.front().seed),
+      "Held-out accuracy over steps. Human ranks are noisy, so the accuracy on them stays well below the "
+      "noise-free one above.",
+      {},
+      {}};
   curves.charts.push_back(curve(first / "base", "pretrain", "loss", "Base: next-token loss"));
   curves.charts.push_back(curve(run, "router", "accuracy", "Router"));
   curves.charts.push_back(curve(run, "phase1", "accuracy", "Phase 1: task-specific training"));

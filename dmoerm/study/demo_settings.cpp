@@ -41,7 +41,13 @@ train::PretrainConfig demo_pretrain(const std::filesystem::path& directory, uint
   config.data = {{directory / "world" / "pretraining.txt", "line", 0}};
   config.sequence_length = kMaxTokens;
   config.token_budget = kTokenBudget;
-  config.train = {.epochs = 100, .max_steps = 3000, .batch = 32, .lr = 5e-3, .beta2 = 0.98, .weight_decay = 0.01, .eval_every = 500};
+  config.train = {.epochs = 100,
+                  .max_steps = 3000,
+                  .batch = 32,
+                  .lr = 5e-3,
+                  .beta2 = 0.98,
+                  .weight_decay = 0.01,
+                  .eval_every = 500};
   return config;
 }
 
@@ -57,7 +63,8 @@ train::RunConfig demo_double_layer(const std::filesystem::path& directory, const
   run.phase1.train.batch = 8;
   run.phase1.train.lr = 1e-3;
   run.phase2_lora = {.rank = 16, .alpha = 16};
-  run.phase2_lora.target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  run.phase2_lora.target_modules = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                    "gate_proj", "up_proj", "down_proj"};
   run.phase2.train = {.epochs = 6, .batch = 8, .lr = 5e-3, .beta2 = 0.98, .weight_decay = 0.01};
   run.phase2.preference = whole_model_stage().preference;
   run.phase3.train = {.epochs = 60, .batch = 64, .lr = 3e-4, .weight_decay = 0, .patience = 8};

@@ -5,16 +5,20 @@
 namespace dmoerm::train {
 namespace {
 
-// Share of the edges that the rewards order rightly, equal rewards counting one half; each edge by its weight.
+// Share of the edges that the rewards order rightly, equal rewards counting one half; each edge by its
+// weight.
 double weighted_accuracy(const Tensor& reward_R, const reward::RankingEdges& edges) {
-  const Tensor difference_E = reward_R.index_select(0, edges.better_E) - reward_R.index_select(0, edges.worse_E);
-  const Tensor correct_E = difference_E.gt(0).to(torch::kFloat64) + 0.5 * difference_E.eq(0).to(torch::kFloat64);
+  const Tensor difference_E =
+      reward_R.index_select(0, edges.better_E) - reward_R.index_select(0, edges.worse_E);
+  const Tensor correct_E =
+      difference_E.gt(0).to(torch::kFloat64) + 0.5 * difference_E.eq(0).to(torch::kFloat64);
   return (correct_E * edges.weight_E).sum().item<double>() / edges.weight_E.sum().item<double>();
 }
 
 }  // namespace
 
-AggregatorObjective::AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples, AggregatorOptions options)
+AggregatorObjective::AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples,
+                                         AggregatorOptions options)
     : aggregator_(aggregator), examples_(examples), options_(options) {
   mean_KD_ = examples.z_RKD.mean(0);
   std_KD_ = examples.z_RKD.std(0, /*unbiased=*/false).clamp_min(1e-6);
@@ -68,7 +72,8 @@ StepResult AggregatorObjective::accumulate(const StepRequest& request) {
   total.backward();
   StepResult result;
   result.tokens = reward_R.numel();
-  result.flops = 6.0 * static_cast<double>(aggregator_.parameters().at("fc1.weight").numel() * reward_R.numel());
+  result.flops =
+      6.0 * static_cast<double>(aggregator_.parameters().at("fc1.weight").numel() * reward_R.numel());
   result.lanes = {{{"loss", loss.item<double>()}, {"accuracy", weighted_accuracy(reward_R.detach(), edges)}}};
   return result;
 }

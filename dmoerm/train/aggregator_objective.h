@@ -1,5 +1,5 @@
-// Phase 3: the aggregator on states that are computed once. Its inputs are standardised while it trains, and it is
-// pulled back to where it started.
+// Phase 3: the aggregator on states that are computed once. Its inputs are standardised while it trains, and
+// it is pulled back to where it started.
 #pragma once
 
 #include "dmoerm/reward/aggregator.h"
@@ -10,7 +10,7 @@
 namespace dmoerm::train {
 
 struct AggregatorOptions {
-  double pull = 3e-3;      // weight of the squared distance to the start
+  double pull = 3e-3;  // weight of the squared distance to the start
   double label_smoothing = 0, centering = 0;
   std::string early_stop = "loss";  // or "accuracy"
 };
@@ -18,7 +18,8 @@ struct AggregatorOptions {
 class AggregatorObjective : public Objective {
  public:
   // Trains `aggregator` in place; call finish() when done, which returns it to unstandardised inputs.
-  AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples, AggregatorOptions options);
+  AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples,
+                      AggregatorOptions options);
   void finish();
 
   int64_t num_lanes() const override { return 1; }

@@ -48,7 +48,8 @@ class DoubleLayerRun {
     for (size_t task = 0; task < config_.tasks.size(); ++task)
       if (!groups_[task].empty()) model.tasks.push_back(train_task(task));
     model.save(config_.out / "model");
-    // The fitted linear combination that each aggregator started from: a baseline, and what each point weighs.
+    // The fitted linear combination that each aggregator started from: a baseline, and what each point
+    // weighs.
     write_file_atomically(config_.out / "linear.json", dump_json(linear_, 2) + "\n");
     return model;
   }
@@ -87,13 +88,15 @@ class DoubleLayerRun {
     groups_.resize(config_.tasks.size());
     std::map<uint64_t, int64_t> routed;
     if (!router_data.unknown_tasks.empty()) {
-      if (!router) fail("train", "{} prompts have a task that no [[task]] names, and there is no router",
-                        router_data.unknown_tasks.size());
+      if (!router)
+        fail("train", "{} prompts have a task that no [[task]] names, and there is no router",
+             router_data.unknown_tasks.size());
       std::vector<std::vector<int32_t>> inputs;
       for (const auto& [prompt, tokens] : router_data.unknown_tasks) inputs.push_back(tokens);
       const Tensor best = router->logits(inputs).argmax(1);
       int64_t i = 0;
-      for (const auto& [prompt, tokens] : router_data.unknown_tasks) routed[prompt] = best[i++].item<int64_t>();
+      for (const auto& [prompt, tokens] : router_data.unknown_tasks)
+        routed[prompt] = best[i++].item<int64_t>();
       log().info("{} prompts of unknown tasks were given one by the router", routed.size());
     }
     for (int64_t group = 0; group < store_.size(); ++group) {
@@ -102,7 +105,8 @@ class DoubleLayerRun {
       groups_[task].push_back(group);
     }
     for (size_t task = 0; task < groups_.size(); ++task)
-      if (groups_[task].empty()) log().warn("task {} has no data: it gets no inner model", config_.tasks[task].name);
+      if (groups_[task].empty())
+        log().warn("task {} has no data: it gets no inner model", config_.tasks[task].name);
   }
 
   reward::InnerModel train_task(size_t task) {
@@ -121,27 +125,35 @@ class DoubleLayerRun {
       lane.train = labelled_examples(store_, first.train, labels_, point);
       lane.held_out = labelled_examples(store_, first.held_out, labels_, point);
       lane.head_PD = phase1.score_weight.detach().clone();
-      if (lane.train.empty()) fail("train", "task {}: no kept label of {} on the records of phase 1", plan.name, point);
+      if (lane.train.empty())
+        fail("train", "task {}: no kept label of {} on the records of phase 1", plan.name, point);
       const uint64_t seed = hash_combine(config_.seed, hash64("expert/" + plan.name + "/" + point));
       adapters.push_back(config_.phase1_form == "lora"
                              ? clone(phase1)
                              : models::new_adapter(model.decoder(), config_.phase2_lora, seed));
       lanes.push_back(std::move(lane));
     }
-    train_adapters(context_, "phase2/" + plan.name, *model.base->checkpoint.decoder, adapters, std::move(lanes), config_.phase2);
-    for (size_t i = 0; i < plan.points.size(); ++i) model.experts.push_back({plan.points[i], std::move(adapters[i])});
+    train_adapters(context_, "phase2/" + plan.name, *model.base->checkpoint.decoder, adapters,
+                   std::move(lanes), config_.phase2);
+    for (size_t i = 0; i < plan.points.size(); ++i)
+      model.experts.push_back({plan.points[i], std::move(adapters[i])});
 
-    const StateExamples states = compute_states(context_, "phase3/" + plan.name, model.decoder(), model.expert_set(),
-                                                third, config_.phase2.preference.token_budget);
+    const StateExamples states =
+        compute_states(context_, "phase3/" + plan.name, model.decoder(), model.expert_set(), third,
+                       config_.phase2.preference.token_budget);
     const Tensor head_KD = model.heads().cpu();
     const LinearFit fit = fit_linear(states, head_KD);
     linear_[plan.name] = {{"points", plan.points}, {"sum", fit.weights()}};
-    set_aggregator(model, train_aggregator(context_, "phase3/" + plan.name, states, head_KD, fit, config_.phase3), states);
+    set_aggregator(model,
+                   train_aggregator(context_, "phase3/" + plan.name, states, head_KD, fit, config_.phase3),
+                   states);
     return model;
   }
 
-  // Trains RM_t and sets the model's base. Returns the task's LoRA with its head; in form "full" only the head.
-  models::Adapter train_phase1(const data::TaskPoints& plan, const GroupSplit& split, reward::InnerModel& model) {
+  // Trains RM_t and sets the model's base. Returns the task's LoRA with its head; in form "full" only the
+  // head.
+  models::Adapter train_phase1(const data::TaskPoints& plan, const GroupSplit& split,
+                               reward::InnerModel& model) {
     PreferenceLane lane;
     lane.name = plan.name;
     lane.train = human_examples(store_, split.train);
@@ -152,7 +164,8 @@ class DoubleLayerRun {
     const std::string stage = "phase1/" + plan.name;
     models::Adapter result;
     if (config_.phase1_form == "lora") {
-      std::vector<models::Adapter> adapters = {models::new_adapter(*base_->checkpoint.decoder, config_.phase1_lora, seed)};
+      std::vector<models::Adapter> adapters = {
+          models::new_adapter(*base_->checkpoint.decoder, config_.phase1_lora, seed)};
       std::vector<PreferenceLane> lanes;
       lanes.push_back(std::move(lane));
       train_adapters(context_, stage, *base_->checkpoint.decoder, adapters, std::move(lanes), config_.phase1);

@@ -14,8 +14,8 @@ struct RunOptions {
 // Trains router and phases 1 to 3 and writes the model to `config.out`/model; returns it.
 reward::DoubleLayerModel train_double_layer(const RunConfig& config, const RunOptions& options);
 
-// A plain reward model (kind "single") over all data, written to `config.out`/model as a Hugging Face directory that
-// transformers scores equally, batched too; form "lora": a PEFT directory.
+// A plain reward model (kind "single") over all data, written to `config.out`/model as a Hugging Face
+// directory that transformers scores equally, batched too; form "lora": a PEFT directory.
 void train_single(const RunConfig& config, const RunOptions& options);
 
 }  // namespace dmoerm::train

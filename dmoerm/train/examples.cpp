@@ -17,8 +17,8 @@ GroupSplit split_groups(const data::GroupStore& store, const std::vector<int64_t
   return split;
 }
 
-std::vector<PreferenceExample> human_examples(const data::GroupStore& store, const std::vector<int64_t>& groups,
-                                              int32_t head_row) {
+std::vector<PreferenceExample> human_examples(const data::GroupStore& store,
+                                              const std::vector<int64_t>& groups, int32_t head_row) {
   std::vector<PreferenceExample> examples;
   for (const int64_t group : groups) {
     PreferenceExample example{group, {}};
@@ -29,9 +29,10 @@ std::vector<PreferenceExample> human_examples(const data::GroupStore& store, con
   return examples;
 }
 
-std::vector<PreferenceExample> labelled_examples(const data::GroupStore& store, const std::vector<int64_t>& groups,
-                                                 const data::CapabilityLabels& labels, const std::string& point,
-                                                 int32_t head_row) {
+std::vector<PreferenceExample> labelled_examples(const data::GroupStore& store,
+                                                 const std::vector<int64_t>& groups,
+                                                 const data::CapabilityLabels& labels,
+                                                 const std::string& point, int32_t head_row) {
   std::vector<PreferenceExample> examples;
   const std::vector<std::string>& names = labels.point_names();
   for (const int64_t group : groups) {

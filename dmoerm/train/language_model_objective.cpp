@@ -5,7 +5,8 @@
 namespace dmoerm::train {
 namespace {
 
-std::vector<std::vector<int64_t>> cut(const std::vector<std::span<const int32_t>>& documents, int64_t budget) {
+std::vector<std::vector<int64_t>> cut(const std::vector<std::span<const int32_t>>& documents,
+                                      int64_t budget) {
   std::vector<int64_t> costs;
   for (const auto& document : documents) costs.push_back(static_cast<int64_t>(document.size()));
   return data::plan_batches(costs, budget);
@@ -19,9 +20,14 @@ int64_t count_targets(const std::vector<std::span<const int32_t>>& documents) {
 
 }  // namespace
 
-LanguageModelObjective::LanguageModelObjective(nn::Decoder& decoder, Tensor lm_weight, const TokenDocuments& train,
-                                               const TokenDocuments& held_out, int64_t token_budget)
-    : decoder_(decoder), lm_weight_(std::move(lm_weight)), train_(train), held_out_(held_out), token_budget_(token_budget) {
+LanguageModelObjective::LanguageModelObjective(nn::Decoder& decoder, Tensor lm_weight,
+                                               const TokenDocuments& train, const TokenDocuments& held_out,
+                                               int64_t token_budget)
+    : decoder_(decoder),
+      lm_weight_(std::move(lm_weight)),
+      train_(train),
+      held_out_(held_out),
+      token_budget_(token_budget) {
   decoder_.set_requires_grad(true);
   if (lm_weight_.defined()) lm_weight_.set_requires_grad(true);
 }
@@ -55,8 +61,7 @@ Tensor LanguageModelObjective::loss_sum(const std::vector<std::span<const int32_
   const Tensor& output_VD = lm_weight_.defined() ? lm_weight_ : decoder_.weights().at("embed_tokens.weight");
   const Tensor logits_TV = hidden_TD.mm(output_VD.t()).to(torch::kFloat32);
   const Tensor target_T = torch::tensor(targets).to(decoder_.device());
-  return torch::cross_entropy_loss(
-      logits_TV, target_T, {}, at::Reduction::Sum);
+  return torch::cross_entropy_loss(logits_TV, target_T, {}, at::Reduction::Sum);
 }
 
 StepResult LanguageModelObjective::accumulate(const StepRequest& request) {
@@ -73,7 +78,8 @@ StepResult LanguageModelObjective::accumulate(const StepRequest& request) {
     total += loss.item<double>();
   }
   result.tokens = static_cast<int64_t>(targets);
-  const int64_t weights = decoder_.config().num_matmul_parameters() + decoder_.config().vocab_size * decoder_.config().hidden_size;
+  const int64_t weights = decoder_.config().num_matmul_parameters() +
+                          decoder_.config().vocab_size * decoder_.config().hidden_size;
   result.flops = 6.0 * static_cast<double>(weights) * targets;
   result.lanes = {{{"loss", total / targets}}};
   return result;

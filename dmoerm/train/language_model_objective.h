@@ -25,8 +25,8 @@ struct TokenDocuments {
 
 class LanguageModelObjective : public Objective {
  public:
-  // `lm_weight` [V, D] is the output layer, or undefined when the embedding is tied to it. Documents have at least
-  // two tokens. Trained in place.
+  // `lm_weight` [V, D] is the output layer, or undefined when the embedding is tied to it. Documents have at
+  // least two tokens. Trained in place.
   LanguageModelObjective(nn::Decoder& decoder, Tensor lm_weight, const TokenDocuments& train,
                          const TokenDocuments& held_out, int64_t token_budget);
   ~LanguageModelObjective() override;

@@ -26,7 +26,8 @@ LinearFit fit_linear(const StateExamples& examples, const Tensor& head_KD, doubl
   }
   if (better.empty()) fail("phase 3", "there are no preferences to fit the combination on");
   const auto as_double = torch::TensorOptions().dtype(torch::kFloat64);
-  const Tensor x_EK = standard_RK.index_select(0, torch::tensor(better)) - standard_RK.index_select(0, torch::tensor(worse));
+  const Tensor x_EK =
+      standard_RK.index_select(0, torch::tensor(better)) - standard_RK.index_select(0, torch::tensor(worse));
   const Tensor weight_E = torch::tensor(weight, as_double), margin_E = torch::tensor(margin, as_double);
   Tensor c_K = torch::zeros({num_experts}, as_double);
   const Tensor ridge_KK = torch::eye(num_experts, as_double) * l2;
@@ -50,7 +51,8 @@ std::vector<double> LinearFit::weights() const {
 reward::LinearCombination LinearFit::combination(const Tensor& head_KD) const {
   const auto options = torch::TensorOptions().dtype(torch::kFloat32);
   const Tensor head = head_KD.to(options.device(torch::kCPU));
-  return {(head / std_K.to(options).unsqueeze(1)).contiguous(), (-mean_K / std_K).to(options), coefficient_K.to(options)};
+  return {(head / std_K.to(options).unsqueeze(1)).contiguous(), (-mean_K / std_K).to(options),
+          coefficient_K.to(options)};
 }
 
 }  // namespace dmoerm::train

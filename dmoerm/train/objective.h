@@ -1,5 +1,5 @@
-// What the trainer trains. An objective has one or more lanes: independent sets of parameters that train side by
-// side in one pass (the experts of a task), each exactly as if it trained alone.
+// What the trainer trains. An objective has one or more lanes: independent sets of parameters that train side
+// by side in one pass (the experts of a task), each exactly as if it trained alone.
 #pragma once
 
 #include <string>
@@ -37,7 +37,8 @@ class Objective {
   virtual std::string lane_name(int64_t lane) const = 0;
   virtual NamedParameters parameters(int64_t lane) = 0;
   virtual std::vector<Source> sources(int64_t lane) const = 0;
-  // Adds the gradient of each lane's mean loss over its examples to .grad; independent of how the step is cut.
+  // Adds the gradient of each lane's mean loss over its examples to .grad; independent of how the step is
+  // cut.
   virtual StepResult accumulate(const StepRequest& request) = 0;
   // On held-out data, for the lanes named; nothing to evaluate on: score 0 and no measures.
   virtual std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) = 0;

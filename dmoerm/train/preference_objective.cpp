@@ -25,8 +25,8 @@ struct EdgeRows {
     }
   }
   reward::RankingEdges build(torch::Device device) const {
-    return {torch::tensor(better).to(device), torch::tensor(worse).to(device), torch::tensor(weight).to(device),
-            torch::tensor(margin).to(device)};
+    return {torch::tensor(better).to(device), torch::tensor(worse).to(device),
+            torch::tensor(weight).to(device), torch::tensor(margin).to(device)};
   }
 };
 
@@ -46,8 +46,11 @@ struct PreferenceObjective::Tally {
 
   void add_edge(double better, double worse, const ScoredEdge& edge, double smoothing, double centering) {
     const double difference = better - worse;
-    const auto softplus = [](double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); };
-    double term = (1 - smoothing) * softplus(edge.margin - difference) + smoothing * softplus(difference + edge.margin);
+    const auto softplus = [](double x) {
+      return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+    };
+    double term =
+        (1 - smoothing) * softplus(edge.margin - difference) + smoothing * softplus(difference + edge.margin);
     if (centering > 0) term += centering * (better + worse) * (better + worse);
     loss += edge.weight * term;
     weight += edge.weight;
@@ -62,14 +65,25 @@ struct PreferenceObjective::Tally {
     reward_max = std::max(reward_max, reward);
   }
   Json measures() const {
-    return {{"loss", weight > 0 ? loss / weight : 0}, {"accuracy", correct / pairs}, {"margin", margin / pairs},
-            {"pairs", pairs},   {"reward_mean", reward_sum / rewards}, {"reward_min", reward_min}, {"reward_max", reward_max}};
+    return {{"loss", weight > 0 ? loss / weight : 0},
+            {"accuracy", correct / pairs},
+            {"margin", margin / pairs},
+            {"pairs", pairs},
+            {"reward_mean", reward_sum / rewards},
+            {"reward_min", reward_min},
+            {"reward_max", reward_max}};
   }
 };
 
 PreferenceObjective::PreferenceObjective(const data::GroupStore& store, nn::Decoder& decoder, bool train_base,
-                                         std::vector<PreferenceLane> lanes, PreferenceOptions options, uint64_t seed)
-    : store_(store), decoder_(decoder), train_base_(train_base), lanes_(std::move(lanes)), options_(options), seed_(seed) {
+                                         std::vector<PreferenceLane> lanes, PreferenceOptions options,
+                                         uint64_t seed)
+    : store_(store),
+      decoder_(decoder),
+      train_base_(train_base),
+      lanes_(std::move(lanes)),
+      options_(options),
+      seed_(seed) {
   DMOERM_ASSERT(!train_base || (lanes_.size() == 1 && !lanes_[0].lora));
   decoder_.set_requires_grad(train_base);
   for (PreferenceLane& lane : lanes_) {
@@ -114,7 +128,8 @@ std::vector<Source> PreferenceObjective::sources(int64_t index) const {
   return {{0, static_cast<int64_t>(lane.train.size()), 1}};
 }
 
-PreferenceObjective::Unit PreferenceObjective::load(int64_t lane, const PreferenceExample& example, double weight) const {
+PreferenceObjective::Unit PreferenceObjective::load(int64_t lane, const PreferenceExample& example,
+                                                    double weight) const {
   data::PromptGroup group = store_.get(example.group);
   Unit unit;
   unit.lane = lane;
@@ -138,12 +153,14 @@ PreferenceObjective::Unit PreferenceObjective::load(int64_t lane, const Preferen
   return unit;
 }
 
-// Rewards of all sequences of the units, one after another; a sequence has as many as its lane's head has rows.
+// Rewards of all sequences of the units, one after another; a sequence has as many as its lane's head has
+// rows.
 Tensor PreferenceObjective::rewards(const std::vector<const Unit*>& units, int64_t& tokens) const {
   std::vector<data::PackItem> items;
   for (const Unit* unit : units)
     for (const auto& sequence : unit->sequences)
-      items.push_back({sequence, unit->group, experts_.experts.empty() ? -1 : static_cast<int32_t>(unit->lane)});
+      items.push_back(
+          {sequence, unit->group, experts_.experts.empty() ? -1 : static_cast<int32_t>(unit->lane)});
   const auto num_experts = static_cast<int32_t>(experts_.experts.size());
   const data::PackedBatch packed = data::pack(items, num_experts, options_.share_prefix);
   tokens += packed.num_tokens();
@@ -159,7 +176,8 @@ Tensor PreferenceObjective::rewards(const std::vector<const Unit*>& units, int64
   return torch::cat(parts);
 }
 
-void PreferenceObjective::backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies, int64_t& tokens) {
+void PreferenceObjective::backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies,
+                                   int64_t& tokens) {
   const Tensor rewards_N = rewards(units, tokens);
   EdgeRows edges;
   int64_t begin = 0;
@@ -172,14 +190,16 @@ void PreferenceObjective::backward(const std::vector<const Unit*>& units, std::v
   tally(units, rewards_N.detach(), tallies);
 }
 
-void PreferenceObjective::tally(const std::vector<const Unit*>& units, const Tensor& rewards_N, std::vector<Tally>& tallies) const {
+void PreferenceObjective::tally(const std::vector<const Unit*>& units, const Tensor& rewards_N,
+                                std::vector<Tally>& tallies) const {
   const Tensor host = rewards_N.to(torch::kCPU, torch::kFloat64).contiguous();
   const double* reward = host.data_ptr<double>();
   for (const Unit* unit : units) {
     const int64_t rows = lanes_[unit->lane].head_PD.size(0);
     Tally& tally = tallies[unit->lane];
     for (const ScoredEdge& edge : unit->edges) {
-      const double better = reward[edge.better * rows + edge.row], worse = reward[edge.worse * rows + edge.row];
+      const double better = reward[edge.better * rows + edge.row],
+                   worse = reward[edge.worse * rows + edge.row];
       tally.add_edge(better, worse, edge, options_.label_smoothing, options_.centering);
       tally.add_reward(better);
       tally.add_reward(worse);
@@ -202,8 +222,8 @@ std::vector<PreferenceObjective::Unit> PreferenceObjective::chunks(const Unit& u
   return result;
 }
 
-// A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward is
-// carried back through a second forward pass of each chunk. Exactly the gradient of the whole.
+// A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward
+// is carried back through a second forward pass of each chunk. Exactly the gradient of the whole.
 void PreferenceObjective::backward_in_chunks(const Unit& unit, std::vector<Tally>& tallies, int64_t& tokens) {
   const std::vector<Unit> parts = chunks(unit);
   std::vector<Tensor> values;
@@ -250,9 +270,11 @@ StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   }
   for (size_t lane = 0; lane < lanes_.size(); ++lane)
     result.lanes.push_back(request.examples[lane].empty() ? Json() : tallies[lane].measures());
-  // Multiply-adds a weight and token: forward, gradient of the input, gradient of the weight (full training only).
+  // Multiply-adds a weight and token: forward, gradient of the input, gradient of the weight (full training
+  // only).
   const double passes = train_base_ ? 6 : 4;
-  result.flops = passes * static_cast<double>(decoder_.config().num_matmul_parameters()) * static_cast<double>(result.tokens);
+  result.flops = passes * static_cast<double>(decoder_.config().num_matmul_parameters()) *
+                 static_cast<double>(result.tokens);
   return result;
 }
 
@@ -295,7 +317,8 @@ std::vector<Evaluation> PreferenceObjective::evaluate(const std::vector<int64_t>
       continue;
     }
     const Json measures = tallies[lane].measures();
-    const double score = options_.early_stop == "loss" ? -measures["loss"].get<double>() : measures["accuracy"].get<double>();
+    const double score =
+        options_.early_stop == "loss" ? -measures["loss"].get<double>() : measures["accuracy"].get<double>();
     result.push_back({score, measures});
   }
   return result;

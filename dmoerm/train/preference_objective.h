@@ -1,5 +1,5 @@
-// Training by preferences: the ranking loss over prompt groups. One lane trains a whole base and its head, or a
-// LoRA expert and its head; several lanes train the experts of a task together over one frozen base.
+// Training by preferences: the ranking loss over prompt groups. One lane trains a whole base and its head, or
+// a LoRA expert and its head; several lanes train the experts of a task together over one frozen base.
 #pragma once
 
 #include <memory>
@@ -27,10 +27,10 @@ struct PreferenceExample {
 
 struct PreferenceLane {
   std::string name;
-  Tensor head_PD;                       // [P, D] float32, trained in place
-  std::optional<nn::LoraExpert> lora;   // trained in place; without it the lane runs on the base
+  Tensor head_PD;                      // [P, D] float32, trained in place
+  std::optional<nn::LoraExpert> lora;  // trained in place; without it the lane runs on the base
   std::vector<PreferenceExample> train, held_out;
-  std::vector<Source> sources;          // over `train`; empty: all of it
+  std::vector<Source> sources;  // over `train`; empty: all of it
 };
 
 struct PreferenceOptions {
@@ -42,8 +42,8 @@ struct PreferenceOptions {
 
 class PreferenceObjective : public Objective {
  public:
-  // `train_base`: the decoder's weights belong to the only lane. Tensors of the lanes and the decoder are trained
-  // in place, so the caller's handles see the result.
+  // `train_base`: the decoder's weights belong to the only lane. Tensors of the lanes and the decoder are
+  // trained in place, so the caller's handles see the result.
   PreferenceObjective(const data::GroupStore& store, nn::Decoder& decoder, bool train_base,
                       std::vector<PreferenceLane> lanes, PreferenceOptions options, uint64_t seed);
   ~PreferenceObjective() override;
@@ -56,8 +56,8 @@ class PreferenceObjective : public Objective {
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 
  private:
-  struct Unit;      // one lane's example with its sequences
-  struct Tally;     // sums of one lane over a step
+  struct Unit;   // one lane's example with its sequences
+  struct Tally;  // sums of one lane over a step
   Unit load(int64_t lane, const PreferenceExample& example, double weight) const;
   Tensor rewards(const std::vector<const Unit*>& units, int64_t& tokens) const;
   void backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies, int64_t& tokens);
@@ -65,7 +65,8 @@ class PreferenceObjective : public Objective {
   std::vector<Unit> chunks(const Unit& unit) const;
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }
   void evaluate_units(const std::vector<Unit>& units, std::vector<Tally>& tallies) const;
-  void tally(const std::vector<const Unit*>& units, const Tensor& rewards_N, std::vector<Tally>& tallies) const;
+  void tally(const std::vector<const Unit*>& units, const Tensor& rewards_N,
+             std::vector<Tally>& tallies) const;
 
   const data::GroupStore& store_;
   nn::Decoder& decoder_;

@@ -39,7 +39,8 @@ struct Texts {
   uint64_t fingerprint = 0;
 };
 
-// Tokenised texts, cut to the sequence length. Raw text is closed by EOS, so that the base learns where texts end.
+// Tokenised texts, cut to the sequence length. Raw text is closed by EOS, so that the base learns where texts
+// end.
 Texts read_texts(const PretrainConfig& config, const text::Tokenizer& tokenizer) {
   const text::ChatFormat format = text::ChatFormat::named(config.chat_format);
   Texts texts;
@@ -49,7 +50,9 @@ Texts read_texts(const PretrainConfig& config, const text::Tokenizer& tokenizer)
       std::vector<int32_t> ids = tokenizer.encode_rendered(document.text);
       if (!document.is_chat && tokenizer.eos_id() && (ids.empty() || ids.back() != *tokenizer.eos_id()))
         ids.push_back(*tokenizer.eos_id());
-      texts.fingerprint = hash_combine(texts.fingerprint, hash64({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)}));
+      texts.fingerprint =
+          hash_combine(texts.fingerprint,
+                       hash64({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)}));
       const bool held_out = data::split_position(document.key, "pretrain") < config.held_out;
       TokenDocuments& part = held_out ? texts.held_out : texts.train;
       const std::span<const int32_t> all(ids);
@@ -106,7 +109,8 @@ PretrainConfig parse_pretrain_config(Config config) {
   return run;
 }
 
-PretrainConfig load_pretrain_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+PretrainConfig load_pretrain_config(const std::filesystem::path& path,
+                                    const std::vector<std::string>& overrides) {
   return parse_pretrain_config(Config::load(path, overrides));
 }
 

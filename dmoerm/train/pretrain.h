@@ -21,12 +21,13 @@ struct PretrainConfig {
   std::vector<data::DocumentSource> data;
   int64_t sequence_length = 512;  // tokens; longer texts are cut into pieces
   int64_t token_budget = 8192;
-  double held_out = 0.01;         // share of the texts, by prompt
-  TrainOptions train;             // batch: sequences a step
+  double held_out = 0.01;                       // share of the texts, by prompt
+  TrainOptions train;                           // batch: sequences a step
   std::map<std::string, std::string> settings;  // every key of the configuration: the run's identity
 };
 
-PretrainConfig load_pretrain_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+PretrainConfig load_pretrain_config(const std::filesystem::path& path,
+                                    const std::vector<std::string>& overrides = {});
 PretrainConfig parse_pretrain_config(Config config);
 
 // Writes the base with its tokenizer to `config.out`/model, a Hugging Face causal LM.

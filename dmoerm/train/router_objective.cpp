@@ -29,7 +29,11 @@ Tensor labels_of(const Batch& batch, torch::Device device) {
 
 RouterObjective::RouterObjective(reward::TaskRouter& router, std::vector<RouterExample> train,
                                  std::vector<RouterExample> held_out, int64_t token_budget, uint64_t seed)
-    : router_(router), train_(std::move(train)), held_out_(std::move(held_out)), token_budget_(token_budget), seed_(seed) {
+    : router_(router),
+      train_(std::move(train)),
+      held_out_(std::move(held_out)),
+      token_budget_(token_budget),
+      seed_(seed) {
   if (router_.own) router_.own->decoder->set_requires_grad(true);
   for (auto& [name, parameter] : parameters(0)) parameter.set_requires_grad(true);
   experts_ = router_.expert_set();
@@ -80,14 +84,14 @@ StepResult RouterObjective::accumulate(const StepRequest& request) {
   double total = 0, correct = 0;
   for (const Batch& batch : cut(examples, token_budget_)) {
     const Tensor logits_NC = logits(batch), label_N = labels_of(batch, logits_NC.device());
-    const Tensor loss = torch::cross_entropy_loss(
-        logits_NC, label_N, {}, at::Reduction::Sum);
+    const Tensor loss = torch::cross_entropy_loss(logits_NC, label_N, {}, at::Reduction::Sum);
     (loss / count).backward();
     total += loss.item<double>();
     correct += logits_NC.argmax(1).eq(label_N).sum().item<double>();
   }
   const double passes = router_.own ? 6 : router_.adapter ? 4 : 2;
-  result.flops = passes * static_cast<double>(router_.decoder().config().num_matmul_parameters() * result.tokens);
+  result.flops =
+      passes * static_cast<double>(router_.decoder().config().num_matmul_parameters() * result.tokens);
   result.lanes = {{{"loss", total / count}, {"accuracy", correct / count}}};
   return result;
 }

@@ -16,14 +16,16 @@ struct RouterExample {
 class RouterObjective : public Objective {
  public:
   // Trains in place what belongs to the router's kind: backbone and head, LoRA and head, or the head alone.
-  RouterObjective(reward::TaskRouter& router, std::vector<RouterExample> train, std::vector<RouterExample> held_out,
-                  int64_t token_budget, uint64_t seed);
+  RouterObjective(reward::TaskRouter& router, std::vector<RouterExample> train,
+                  std::vector<RouterExample> held_out, int64_t token_budget, uint64_t seed);
   ~RouterObjective() override;
 
   int64_t num_lanes() const override { return 1; }
   std::string lane_name(int64_t) const override { return "router"; }
   NamedParameters parameters(int64_t lane) override;
-  std::vector<Source> sources(int64_t) const override { return {{0, static_cast<int64_t>(train_.size()), 1}}; }
+  std::vector<Source> sources(int64_t) const override {
+    return {{0, static_cast<int64_t>(train_.size()), 1}};
+  }
   StepResult accumulate(const StepRequest& request) override;
   // Score: share of inputs whose most probable task is the right one.
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;

@@ -28,13 +28,15 @@ void read_aggregator_stage(Config table, AggregatorStage& stage) {
   table.get_choice("early_stop", stage.aggregator.early_stop, {"accuracy", "loss"});
 }
 
-DataSource read_source(Config table) {
+DataSource read_source(Config table, bool weighted) {
   DataSource source;
   std::vector<std::string> files = table.required<std::vector<std::string>>("files");
   source.files.assign(files.begin(), files.end());
   if (source.files.empty()) table.invalid("files", "at least one file");
   table.get("weight", source.weight);
   if (!(source.weight > 0)) table.invalid("weight", "a positive number");
+  if (!weighted && source.weight != 1)
+    table.invalid("weight", "no weight: only kind \"single\" draws by weight");
   table.get("task", source.task);
   table.get("skip_bad", source.skip_bad);
   std::string text = "raw";
@@ -52,7 +54,8 @@ void read_tasks(Config& config, RunConfig& run) {
 // A share of something: inside (0, 1), or [0, 1) where nothing is allowed.
 void read_share(Config& table, const std::string& key, double& target, bool zero_allowed) {
   table.get(key, target);
-  if (target >= 1 || target < 0 || (target == 0 && !zero_allowed)) table.invalid(key, "a share between 0 and 1");
+  if (target >= 1 || target < 0 || (target == 0 && !zero_allowed))
+    table.invalid(key, "a share between 0 and 1");
 }
 
 }  // namespace
@@ -107,8 +110,10 @@ RunConfig parse_run_config(Config config) {
   if (run.encode.max_tokens < 2) config.invalid("max_tokens", "at least 2");
   std::string too_long = "truncate";
   config.get_choice("too_long", too_long, {"truncate", "drop", "error"});
-  run.encode.too_long = too_long == "drop" ? data::TooLong::Drop : too_long == "error" ? data::TooLong::Error : data::TooLong::Truncate;
-  for (Config& table : config.tables("data")) run.data.push_back(read_source(table));
+  run.encode.too_long = too_long == "drop"    ? data::TooLong::Drop
+                        : too_long == "error" ? data::TooLong::Error
+                                              : data::TooLong::Truncate;
+  for (Config& table : config.tables("data")) run.data.push_back(read_source(table, run.kind == "single"));
   if (run.data.empty()) fail("config", "{}: add at least one [[data]] table with files", config.name());
   Config split = config.table("split");
   read_share(split, "held_out", run.split.held_out, true);

@@ -1,4 +1,5 @@
-// `dmoerm train RUN.toml` and `dmoerm pretrain BASE.toml` as option structs. docs/configuration.md lists the keys.
+// `dmoerm train RUN.toml` and `dmoerm pretrain BASE.toml` as option structs. docs/configuration.md lists the
+// keys.
 #pragma once
 
 #include <filesystem>
@@ -26,8 +27,8 @@ struct DataSource {
 struct RouterRun {
   std::string form = "classifier";  // "classifier", "adapter", "head", "none"
   TrainOptions train;
-  models::LoraOptions lora;         // adapter
-  double held_out = 0.2;            // of the prompts
+  models::LoraOptions lora;  // adapter
+  double held_out = 0.2;     // of the prompts
 };
 
 struct RunConfig {
@@ -40,9 +41,9 @@ struct RunConfig {
   std::vector<data::TaskPoints> tasks;
   SplitShares split;
   RouterRun router;
-  std::string phase1_form = "full";   // or "lora"
+  std::string phase1_form = "full";  // or "lora"
   models::LoraOptions phase1_lora, phase2_lora;
-  PreferenceStage phase1, phase2;     // kind "single" uses phase1 (its table is [train])
+  PreferenceStage phase1, phase2;  // kind "single" uses phase1 (its table is [train])
   AggregatorStage phase3;
   std::map<std::string, std::string> settings;  // every key of the configuration: the run's identity
 };

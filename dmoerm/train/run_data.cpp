@@ -20,7 +20,8 @@ class RunReader {
       const DataSource& source = config_.data[source_];
       if (!reader_)
         reader_ = std::make_unique<data::PreferenceReader>(
-            source.files, data::ReaderOptions{.text_as_turn = source.text_as_turn, .skip_bad = source.skip_bad});
+            source.files,
+            data::ReaderOptions{.text_as_turn = source.text_as_turn, .skip_bad = source.skip_bad});
       if (reader_->next(record)) {
         if (!source.task.empty()) record.task = source.task;
         return true;
@@ -55,16 +56,14 @@ data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& t
   Progress progress("reading", 0, "records");
   const bool single = config.kind == "single";
   data::GroupStore store = data::GroupStore::build(
-      config.out / "cache" / "groups.bin", data_key(config, encoder), encoder, [&](data::PreferenceRecord& record) {
+      config.out / "cache" / "groups.bin", data_key(config, encoder), encoder,
+      [&](data::PreferenceRecord& record) {
         if (!reader.next(record)) return false;
-        if (single) record.task = std::to_string(reader.source());  // the group's task says where it came from
+        if (single)
+          record.task = std::to_string(reader.source());  // the group's task says where it came from
         progress.advance(1);
         return true;
       });
-  const data::EncodeCounts& counts = encoder.counts();
-  if (counts.prompts_cut + counts.answers_cut + counts.records_dropped > 0)
-    log().info("longer than {} tokens: {} of {} sequences lost the beginning of their prompt, {} answers were cut, {} records "
-               "were dropped", config.encode.max_tokens, counts.prompts_cut, counts.sequences, counts.answers_cut, counts.records_dropped);
   if (store.size() == 0) fail("train", "the data hold no records");
   return store;
 }

@@ -10,8 +10,8 @@
 
 namespace dmoerm::train {
 
-// Opens the cache in `config.out`/cache, or reads all files and writes it. Says what was cut or dropped. For kind
-// "single" a group's task is the number of the [[data]] table that it comes from.
+// Opens the cache in `config.out`/cache, or reads all files and writes it. For kind "single" a group's task
+// is the number of the [[data]] table that it comes from.
 data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& tokenizer);
 
 // What must not change between a run's start and its resume: configuration, data, labels, base.
@@ -19,8 +19,8 @@ Json run_identity(const RunConfig& config, const data::GroupStore& store);
 
 // The distinct prompts as router inputs.
 struct RouterData {
-  std::vector<RouterExample> train, held_out;               // prompts of a known task
-  std::map<uint64_t, std::vector<int32_t>> unknown_tasks;    // inputs of prompts whose task no plan names
+  std::vector<RouterExample> train, held_out;              // prompts of a known task
+  std::map<uint64_t, std::vector<int32_t>> unknown_tasks;  // inputs of prompts whose task no plan names
 };
 RouterData load_router_data(const RunConfig& config, const text::Tokenizer& tokenizer);
 

@@ -17,8 +17,9 @@ void check_identity(const fs::path& file, const Json& now) {
   const Json before = load_json(file);
   for (const auto& [key, value] : now.items()) {
     if (!before.contains(key) || before[key] != value)
-      fail("resume", "{} differs from the run in {}: it was {}, it is {}; start anew in another directory", key,
-           file.parent_path().string(), before.contains(key) ? before[key].dump() : "absent", value.dump());
+      fail("resume", "{} differs from the run in {}: it was {}, it is {}; start anew in another directory",
+           key, file.parent_path().string(), before.contains(key) ? before[key].dump() : "absent",
+           value.dump());
   }
   for (const auto& [key, value] : before.items())
     if (!now.contains(key)) fail("resume", "{} of the run in {} is gone", key, file.parent_path().string());
@@ -29,7 +30,8 @@ void check_identity(const fs::path& file, const Json& now) {
 RunDirectory::RunDirectory(fs::path path, bool resume)
     : path_(std::move(path)), lock_((fs::create_directories(path_), path_ / ".lock")) {
   if (!resume && fs::exists(path_ / kIdentity))
-    fail("train", "{} holds a run already: continue it with --resume or choose another directory", path_.string());
+    fail("train", "{} holds a run already: continue it with --resume or choose another directory",
+         path_.string());
 }
 
 void RunDirectory::begin(const Json& identity) {
@@ -43,7 +45,8 @@ void RunDirectory::begin(const Json& identity) {
   if (fs::exists(path_ / "state"))
     for (const auto& entry : fs::recursive_directory_iterator(path_ / "state"))
       if (entry.path().extension() == ".safetensors")
-        keep = std::max<uint64_t>(keep, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
+        keep =
+            std::max<uint64_t>(keep, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
   metrics_ = std::fopen(metrics_file.c_str(), "ab");
   if (metrics_ == nullptr) fail("train", "cannot write {}: {}", metrics_file.string(), std::strerror(errno));
   if (fs::file_size(metrics_file) > keep) fs::resize_file(metrics_file, keep);

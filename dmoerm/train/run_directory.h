@@ -23,12 +23,13 @@ struct StageState {
 // last saved state when a run goes on.
 class RunDirectory {
  public:
-  // Takes the lock; Error when another process holds it. Without `resume` a directory that holds a run is refused.
+  // Takes the lock; Error when another process holds it. Without `resume` a directory that holds a run is
+  // refused.
   RunDirectory(std::filesystem::path path, bool resume);
   ~RunDirectory();
 
-  // Before the first stage. `identity` is what must not change between a start and its resume (configuration, data):
-  // a flat JSON object. Error that names the first key that differs.
+  // Before the first stage. `identity` is what must not change between a start and its resume (configuration,
+  // data): a flat JSON object. Error that names the first key that differs.
   void begin(const Json& identity);
 
   const std::filesystem::path& path() const { return path_; }

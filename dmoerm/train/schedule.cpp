@@ -13,7 +13,8 @@ double schedule_factor(const Schedule& schedule, int64_t step, int64_t total) {
   if (schedule.kind == "constant") return 1;
   const double span = std::max(1.0, static_cast<double>(total) - 1 - warmup);
   const double progress = std::clamp((done - warmup) / span, 0.0, 1.0);
-  const double falling = schedule.kind == "cosine" ? 0.5 * (1 + std::cos(std::numbers::pi * progress)) : 1 - progress;
+  const double falling =
+      schedule.kind == "cosine" ? 0.5 * (1 + std::cos(std::numbers::pi * progress)) : 1 - progress;
   return schedule.final_share + (1 - schedule.final_share) * falling;
 }
 

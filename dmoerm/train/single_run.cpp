@@ -13,7 +13,8 @@ namespace {
 // The train and held-out examples of every source, the former in source order.
 void fill_lane(PreferenceLane& lane, const RunConfig& config, const data::GroupStore& store) {
   std::vector<std::vector<int64_t>> groups(config.data.size());
-  for (int64_t group = 0; group < store.size(); ++group) groups[std::stoul(store.task(group))].push_back(group);
+  for (int64_t group = 0; group < store.size(); ++group)
+    groups[std::stoul(store.task(group))].push_back(group);
   for (size_t i = 0; i < groups.size(); ++i) {
     const GroupSplit split = split_groups(store, groups[i], 0, config.split);
     const auto begin = static_cast<int64_t>(lane.train.size());
@@ -31,18 +32,20 @@ int64_t choose_padding(const text::Tokenizer& tokenizer, const data::GroupStore&
   for (int64_t group = 0; group < store.size(); ++group)
     for (const auto& sequence : store.get(group).sequences) last.insert(sequence.back());
   std::vector<std::optional<int32_t>> candidates = {tokenizer.pad_id()};
-  for (const char* name : {"<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>"})
+  for (const char* name :
+       {"<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>"})
     candidates.push_back(tokenizer.token_id(name));
   candidates.push_back(tokenizer.bos_id());
   candidates.push_back(tokenizer.eos_id());
   for (const auto& candidate : candidates)
     if (candidate && last.count(*candidate) == 0) return *candidate;
-  fail("train", "the tokenizer has no token for padding that never closes an answer: add a <pad> token to it");
+  fail("train",
+       "the tokenizer has no token for padding that never closes an answer: add a <pad> token to it");
 }
 
 // What any tool needs to score as we do: the padding token, the length limit and the chat format.
-void write_tokenizer_settings(const fs::path& directory, const RunConfig& config, const text::Tokenizer& tokenizer,
-                              int64_t padding) {
+void write_tokenizer_settings(const fs::path& directory, const RunConfig& config,
+                              const text::Tokenizer& tokenizer, int64_t padding) {
   const fs::path file = directory / "tokenizer_config.json";
   Json settings = fs::exists(file) ? load_json(file) : Json::object();
   const auto id = static_cast<int32_t>(padding);
@@ -69,7 +72,8 @@ void train_single(const RunConfig& config, const RunOptions& options) {
   const int64_t padding = choose_padding(tokenizer, store);
   AtomicDirectory directory(config.out / "model");
   if (config.phase1_form == "lora") {
-    std::vector<models::Adapter> adapters = {models::new_adapter(*base.decoder, config.phase1_lora, config.seed)};
+    std::vector<models::Adapter> adapters = {
+        models::new_adapter(*base.decoder, config.phase1_lora, config.seed)};
     adapters[0].base_model = fs::absolute(config.base).string();
     std::vector<PreferenceLane> lanes;
     lanes.push_back(std::move(lane));

@@ -32,15 +32,16 @@ Tensor new_head(const models::Checkpoint& base, int64_t rows, uint64_t seed) {
   return torch::tensor(values).view({rows, width}).to(base.decoder->device());
 }
 
-void train_whole(StageContext& context, const std::string& stage, models::Checkpoint& base, PreferenceLane lane,
-                 const PreferenceStage& options) {
+void train_whole(StageContext& context, const std::string& stage, models::Checkpoint& base,
+                 PreferenceLane lane, const PreferenceStage& options) {
   base.score_weight = lane.head_PD;
   base.head = models::HeadKind::Score;
   base.lm_weight = Tensor();
   base.labels.clear();
   std::vector<PreferenceLane> lanes;
   lanes.push_back(std::move(lane));
-  PreferenceObjective objective(context.store, *base.decoder, /*train_base=*/true, std::move(lanes), options.preference, context.seed);
+  PreferenceObjective objective(context.store, *base.decoder, /*train_base=*/true, std::move(lanes),
+                                options.preference, context.seed);
   Trainer(objective, options.train, context.seed, stage, context.run, context.flops_rate).run();
 }
 
@@ -52,13 +53,14 @@ void train_adapters(StageContext& context, const std::string& stage, nn::Decoder
     lanes[i].lora = adapters[i].lora;
     adapters[i].score_weight = lanes[i].head_PD;
   }
-  PreferenceObjective objective(context.store, decoder, /*train_base=*/false, std::move(lanes), options.preference, context.seed);
+  PreferenceObjective objective(context.store, decoder, /*train_base=*/false, std::move(lanes),
+                                options.preference, context.seed);
   Trainer(objective, options.train, context.seed, stage, context.run, context.flops_rate).run();
 }
 
 void train_router(StageContext& context, const std::string& stage, reward::TaskRouter& router,
-                  std::vector<RouterExample> train, std::vector<RouterExample> held_out, const TrainOptions& options,
-                  int64_t token_budget) {
+                  std::vector<RouterExample> train, std::vector<RouterExample> held_out,
+                  const TrainOptions& options, int64_t token_budget) {
   RouterObjective objective(router, std::move(train), std::move(held_out), token_budget, context.seed);
   Trainer(objective, options, context.seed, stage, context.run, context.flops_rate).run();
 }
@@ -87,7 +89,8 @@ StateExamples compute_states(StageContext& context, const std::string& stage, co
   const auto num_states = std::max<int64_t>(1, static_cast<int64_t>(experts.experts.size()));
   const int64_t width = decoder.config().hidden_size;
   if (rows == 0) fail("train", "{}: no rankings are left for the aggregator", stage);
-  examples.z_RKD = mapped_tensor(context.run.path() / "cache" / (stage + ".states"), {rows, num_states, width});
+  examples.z_RKD =
+      mapped_tensor(context.run.path() / "cache" / (stage + ".states"), {rows, num_states, width});
 
   torch::NoGradGuard no_grad;
   Progress progress(stage + " states", static_cast<int64_t>(groups.size()), "groups");
@@ -105,11 +108,13 @@ StateExamples compute_states(StageContext& context, const std::string& stage, co
   return examples;
 }
 
-reward::Aggregator train_aggregator(StageContext& context, const std::string& stage, const StateExamples& examples,
-                                    const Tensor& head_KD, const LinearFit& fit, const AggregatorStage& options) {
+reward::Aggregator train_aggregator(StageContext& context, const std::string& stage,
+                                    const StateExamples& examples, const Tensor& head_KD,
+                                    const LinearFit& fit, const AggregatorStage& options) {
   const uint64_t seed = hash_combine(context.seed, hash64(stage));
-  auto aggregator = options.start == "linear" ? reward::Aggregator::from_linear(fit.combination(head_KD), seed)
-                                              : reward::Aggregator(head_KD.size(0), head_KD.size(1), seed);
+  auto aggregator = options.start == "linear"
+                        ? reward::Aggregator::from_linear(fit.combination(head_KD), seed)
+                        : reward::Aggregator(head_KD.size(0), head_KD.size(1), seed);
   AggregatorObjective objective(aggregator, examples, options.aggregator);
   Trainer(objective, options.train, context.seed, stage, context.run, context.flops_rate).run();
   objective.finish();

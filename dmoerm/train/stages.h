@@ -36,8 +36,8 @@ struct GroupSplit {
 };
 
 struct SplitShares {
-  double phase1 = 0.6;      // of the prompts, for phases 1 and 2; the rest is phase 3's
-  double held_out = 0.1;    // of each part, for early stopping
+  double phase1 = 0.6;    // of the prompts, for phases 1 and 2; the rest is phase 3's
+  double held_out = 0.1;  // of each part, for early stopping
 };
 
 // Part of `groups` for phases 1 and 2 (phase = 1) or phase 3 (phase = 3), or all of them (phase = 0).
@@ -45,12 +45,13 @@ GroupSplit split_groups(const data::GroupStore& store, const std::vector<int64_t
                         const SplitShares& shares);
 
 // The human rankings of the groups; groups without an edge are left out.
-std::vector<PreferenceExample> human_examples(const data::GroupStore& store, const std::vector<int64_t>& groups,
-                                              int32_t head_row = 0);
+std::vector<PreferenceExample> human_examples(const data::GroupStore& store,
+                                              const std::vector<int64_t>& groups, int32_t head_row = 0);
 // The kept labels of one capability point on the groups' records.
-std::vector<PreferenceExample> labelled_examples(const data::GroupStore& store, const std::vector<int64_t>& groups,
-                                                 const data::CapabilityLabels& labels, const std::string& point,
-                                                 int32_t head_row = 0);
+std::vector<PreferenceExample> labelled_examples(const data::GroupStore& store,
+                                                 const std::vector<int64_t>& groups,
+                                                 const data::CapabilityLabels& labels,
+                                                 const std::string& point, int32_t head_row = 0);
 
 struct PreferenceStage {
   TrainOptions train;
@@ -60,9 +61,10 @@ struct PreferenceStage {
 // A new head [P, D] of normal(0, 0.02), or the base's own where it has one of one label and P is 1.
 Tensor new_head(const models::Checkpoint& base, int64_t rows, uint64_t seed);
 
-// Trains the whole base with a head of one row or more: `base.decoder` and `base.score_weight` are replaced in place.
-void train_whole(StageContext& context, const std::string& stage, models::Checkpoint& base, PreferenceLane lane,
-                 const PreferenceStage& options);
+// Trains the whole base with a head of one row or more: `base.decoder` and `base.score_weight` are replaced
+// in place.
+void train_whole(StageContext& context, const std::string& stage, models::Checkpoint& base,
+                 PreferenceLane lane, const PreferenceStage& options);
 
 // Trains adapters side by side over a frozen base; lanes and adapters correspond.
 void train_adapters(StageContext& context, const std::string& stage, nn::Decoder& decoder,
@@ -70,11 +72,12 @@ void train_adapters(StageContext& context, const std::string& stage, nn::Decoder
                     const PreferenceStage& options);
 
 void train_router(StageContext& context, const std::string& stage, reward::TaskRouter& router,
-                  std::vector<RouterExample> train, std::vector<RouterExample> held_out, const TrainOptions& options,
-                  int64_t token_budget);
+                  std::vector<RouterExample> train, std::vector<RouterExample> held_out,
+                  const TrainOptions& options, int64_t token_budget);
 
-// The states of all answers of the split's groups under the experts, computed once and kept in a memory-mapped file
-// of the run; edges are the human rankings. On the CPU, like all of phase 3: an aggregator is small.
+// The states of all answers of the split's groups under the experts, computed once and kept in a
+// memory-mapped file of the run; edges are the human rankings. On the CPU, like all of phase 3: an aggregator
+// is small.
 StateExamples compute_states(StageContext& context, const std::string& stage, const nn::Decoder& decoder,
                              const nn::ExpertSet& experts, const GroupSplit& split, int64_t token_budget);
 
@@ -85,11 +88,12 @@ struct AggregatorStage {
 };
 
 // `fit` is what it starts from and is pulled back to (start "linear").
-reward::Aggregator train_aggregator(StageContext& context, const std::string& stage, const StateExamples& examples,
-                                    const Tensor& head_KD, const LinearFit& fit, const AggregatorStage& options);
+reward::Aggregator train_aggregator(StageContext& context, const std::string& stage,
+                                    const StateExamples& examples, const Tensor& head_KD,
+                                    const LinearFit& fit, const AggregatorStage& options);
 
-// Gives the aggregator to the inner model, on the model's device, and sets the mean and deviation of its rewards over
-// the examples' answers.
+// Gives the aggregator to the inner model, on the model's device, and sets the mean and deviation of its
+// rewards over the examples' answers.
 void set_aggregator(reward::InnerModel& model, reward::Aggregator aggregator, const StateExamples& examples);
 
 }  // namespace dmoerm::train

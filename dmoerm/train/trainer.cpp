@@ -35,11 +35,18 @@ std::string rate_text(double per_second) {
 
 }  // namespace
 
-void request_stop() { stop_requested = true; }
+void request_stop() {
+  stop_requested = true;
+}
 
-Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std::string stage, RunDirectory& run,
-                 double flops_rate)
-    : objective_(objective), options_(options), seed_(seed), stage_(std::move(stage)), run_(run), flops_rate_(flops_rate) {
+Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std::string stage,
+                 RunDirectory& run, double flops_rate)
+    : objective_(objective),
+      options_(options),
+      seed_(seed),
+      stage_(std::move(stage)),
+      run_(run),
+      flops_rate_(flops_rate) {
   for (int64_t i = 0; i < objective.num_lanes(); ++i) {
     Lane lane;
     lane.name = objective.lane_name(i);
@@ -50,7 +57,8 @@ Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std:
     lane.order = std::make_unique<ExampleOrder>(sources, seed, lane.name);
     lane.batch = std::min(options_.batch, count);
     const int64_t steps_an_epoch = (count + lane.batch - 1) / lane.batch;
-    lane.total_steps = std::max<int64_t>(1, std::llround(options_.epochs * static_cast<double>(steps_an_epoch)));
+    lane.total_steps =
+        std::max<int64_t>(1, std::llround(options_.epochs * static_cast<double>(steps_an_epoch)));
     if (options_.max_steps > 0) lane.total_steps = std::min(lane.total_steps, options_.max_steps);
     lane.eval_every = options_.eval_every > 0 ? options_.eval_every : steps_an_epoch;
     for (const auto& [name, parameter] : lane.parameters) {
@@ -83,8 +91,11 @@ void Trainer::run() {
     double loss = 0, trained = 0;
     for (size_t i = 0; i < lanes_.size(); ++i) {
       if (result.lanes[i].is_null()) continue;
-      result.lanes[i].update({{"stage", stage_}, {"lane", lanes_[i].name}, {"step", lanes_[i].steps},
-                              {"tokens_per_s", std::round(tokens_rate)}, {"mfu", mfu}});
+      result.lanes[i].update({{"stage", stage_},
+                              {"lane", lanes_[i].name},
+                              {"step", lanes_[i].steps},
+                              {"tokens_per_s", std::round(tokens_rate)},
+                              {"mfu", mfu}});
       run_.append_metrics(result.lanes[i]);
       loss += result.lanes[i]["loss"].get<double>();
       trained += 1;
@@ -92,16 +103,17 @@ void Trainer::run() {
     evaluate_due();
     double score = 0;
     for (const Lane& lane : lanes_) score += lane.best_score / static_cast<double>(lanes_.size());
-    progress.advance(1, fmt::format("loss {:.4f}  best {:.4f}  {} tokens/s  MFU {:.0f}%", loss / trained, score,
-                                    rate_text(tokens_rate), 100 * mfu));
+    progress.advance(1, fmt::format("loss {:.4f}  best {:.4f}  {} tokens/s  MFU {:.0f}%", loss / trained,
+                                    score, rate_text(tokens_rate), 100 * mfu));
     if (seconds_now() - saved_at >= options_.checkpoint_seconds || stop_requested) {
-      save();
+      save(/*finished=*/false);
       saved_at = seconds_now();
     }
-    if (stop_requested) fail("train", "stopped at step {} of {}; the same command with --resume goes on", step_, stage_);
+    if (stop_requested)
+      fail("train", "stopped at step {} of {}; the same command with --resume goes on", step_, stage_);
   }
   use_best_weights();
-  save_finished();
+  save(/*finished=*/true);
 }
 
 bool Trainer::active() const {
@@ -133,7 +145,8 @@ Json Trainer::update(Lane& lane) {
   for (const auto& [name, parameter] : lane.parameters) gradients.push_back(parameter.grad());
   const double norm = ops::global_norm(gradients);
   if (!std::isfinite(norm))
-    fail("train", "{}: the gradient of {} is not finite at step {}: lower the learning rate", stage_, lane.name, lane.steps);
+    fail("train", "{}: the gradient of {} is not finite at step {}: lower the learning rate", stage_,
+         lane.name, lane.steps);
   ops::AdamWStep step;
   step.lr = options_.lr * schedule_factor(options_.schedule, lane.steps, lane.total_steps);
   step.beta1 = options_.beta1;
@@ -144,7 +157,8 @@ Json Trainer::update(Lane& lane) {
   if (options_.clip > 0 && norm > options_.clip) step.grad_scale = options_.clip / (norm + 1e-6);
   for (size_t i = 0; i < lane.parameters.size(); ++i)
     if (gradients[i].defined())
-      ops::adamw_(lane.parameters[i].second, gradients[i], lane.first_moments[i], lane.second_moments[i], step);
+      ops::adamw_(lane.parameters[i].second, gradients[i], lane.first_moments[i], lane.second_moments[i],
+                  step);
   return {{"grad_norm", norm}, {"lr", step.lr}};
 }
 
@@ -187,32 +201,27 @@ void Trainer::use_best_weights() {
     for (size_t i = 0; i < lane.parameters.size(); ++i) copy_into(lane.parameters[i].second, lane.best[i]);
 }
 
-void Trainer::save() {
+void Trainer::save(bool finished) {
   NamedTensors tensors;
   Json lanes = Json::array();
   for (const Lane& lane : lanes_) {
     for (size_t i = 0; i < lane.parameters.size(); ++i) {
       const std::string key = lane.name + "/" + lane.parameters[i].first;
       tensors[key + "/value"] = lane.parameters[i].second;
+      if (finished) continue;  // only the chosen weights are left
       tensors[key + "/m"] = lane.first_moments[i];
       tensors[key + "/v"] = lane.second_moments[i];
       if (options_.keep_best) tensors[key + "/best"] = lane.best[i];
     }
-    lanes.push_back({{"name", lane.name}, {"steps", lane.steps}, {"best_step", lane.best_step},
-                     {"best_score", lane.best_score}, {"since_best", lane.evaluations_since_best},
-                     {"evaluated", lane.evaluated}, {"finished", lane.finished}});
+    lanes.push_back({{"name", lane.name},
+                     {"steps", lane.steps},
+                     {"best_step", lane.best_step},
+                     {"best_score", lane.best_score},
+                     {"since_best", lane.evaluations_since_best},
+                     {"evaluated", lane.evaluated},
+                     {"finished", lane.finished}});
   }
-  run_.save_stage(stage_, std::move(tensors), {{"finished", false}, {"step", step_}, {"lanes", lanes}});
-}
-
-void Trainer::save_finished() {
-  NamedTensors tensors;
-  Json lanes = Json::array();
-  for (const Lane& lane : lanes_) {
-    for (const auto& [name, parameter] : lane.parameters) tensors[lane.name + "/" + name + "/value"] = parameter;
-    lanes.push_back({{"name", lane.name}, {"steps", lane.steps}, {"best_step", lane.best_step}, {"best_score", lane.best_score}});
-  }
-  run_.save_stage(stage_, std::move(tensors), {{"finished", true}, {"step", step_}, {"lanes", lanes}});
+  run_.save_stage(stage_, std::move(tensors), {{"finished", finished}, {"step", step_}, {"lanes", lanes}});
 }
 
 void Trainer::restore(const StageState& state) {

@@ -1,4 +1,5 @@
-// The training loop: steps, clipping, AdamW, schedule, evaluation, early stopping, checkpoints, for every lane.
+// The training loop: steps, clipping, AdamW, schedule, evaluation, early stopping, checkpoints, for every
+// lane.
 #pragma once
 
 #include <memory>
@@ -14,10 +15,10 @@ namespace dmoerm::train {
 
 struct TrainOptions {
   double epochs = 1;
-  int64_t max_steps = 0;   // > 0: at most so many
-  int64_t batch = 16;      // examples (prompt groups) an optimizer step
+  int64_t max_steps = 0;  // > 0: at most so many
+  int64_t batch = 16;     // examples (prompt groups) an optimizer step
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
-  double clip = 1;         // of the gradient's norm; 0: none
+  double clip = 1;  // of the gradient's norm; 0: none
   Schedule schedule = {};
   int64_t eval_every = 0;  // steps; 0: once an epoch
   int64_t patience = 0;    // evaluations without a new best before the lane stops; 0: never stops early
@@ -33,7 +34,8 @@ class Trainer {
   // `stage` names the state and the metrics lines. `flops_rate` (FLOP/s) is what MFU is measured against.
   Trainer(Objective& objective, TrainOptions options, uint64_t seed, std::string stage, RunDirectory& run,
           double flops_rate);
-  // Trains every lane to its end, or goes on from the saved state; leaves the chosen weights in the parameters.
+  // Trains every lane to its end, or goes on from the saved state; leaves the chosen weights in the
+  // parameters.
   void run();
 
  private:
@@ -49,8 +51,7 @@ class Trainer {
   };
 
   void restore(const StageState& state);
-  void save();
-  void save_finished();
+  void save(bool finished);
   bool active() const;
   StepResult take_step();
   Json update(Lane& lane);  // clips and applies the gradient; measures of the update

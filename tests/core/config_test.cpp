@@ -10,7 +10,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Config, ReadsTypedValuesAndKeepsDefaults) {
-  Config config = Config::parse("name = 'x'\ncount = 3\nrate = 1\non = true\nlist = ['a', 'b']\none = 'c'\n[sub]\nrate = 0.5\n");
+  Config config = Config::parse(
+      "name = 'x'\ncount = 3\nrate = 1\non = true\nlist = ['a', 'b']\none = 'c'\n[sub]\nrate = 0.5\n");
   std::string name, absent = "kept";
   int64_t count = 0;
   double rate = 0, sub_rate = 0;
@@ -54,19 +55,24 @@ TEST(Config, WrongTypesAndMissingKeysAreNamed) {
   double rate = 0;
   int64_t count = 0;
   std::string form;
-  EXPECT_THAT(error_of([&] { config.get("rate", rate); }), AllOf(HasSubstr("run.toml: rate"), HasSubstr("fast"), HasSubstr("a number")));
+  EXPECT_THAT(error_of([&] { config.get("rate", rate); }),
+              AllOf(HasSubstr("run.toml: rate"), HasSubstr("fast"), HasSubstr("a number")));
   EXPECT_THAT(error_of([&] { config.get("count", count); }), HasSubstr("a whole number"));
-  EXPECT_THAT(error_of([&] { config.get_choice("form", form, {"full", "lora"}); }), HasSubstr("one of full, lora"));
+  EXPECT_THAT(error_of([&] {
+                config.get_choice("form", form, {"full", "lora"});
+              }),
+              HasSubstr("one of full, lora"));
   EXPECT_THAT(error_of([&] { config.required<std::string>("out"); }), HasSubstr("run.toml: out is missing"));
 }
 
 TEST(Config, SyntaxErrorNamesFileAndLine) {
-  EXPECT_THAT(error_of([] { Config::parse("a = 1\nb = = 2\n", "run.toml"); }), AllOf(HasSubstr("run.toml"), HasSubstr("line 2")));
+  EXPECT_THAT(error_of([] { Config::parse("a = 1\nb = = 2\n", "run.toml"); }),
+              AllOf(HasSubstr("run.toml"), HasSubstr("line 2")));
 }
 
 TEST(Config, VariablesAndOverrides) {
-  Config config = Config::parse("file = '${data}/x.jsonl'\n[vars]\ndata = 'a'\n[phase1]\nlr = 1.0\n", "run.toml",
-                                {"vars.data=b", "phase1.lr=0.25", "phase2.lora.rank=7"});
+  Config config = Config::parse("file = '${data}/x.jsonl'\n[vars]\ndata = 'a'\n[phase1]\nlr = 1.0\n",
+                                "run.toml", {"vars.data=b", "phase1.lr=0.25", "phase2.lora.rank=7"});
   std::string file;
   double rate = 0;
   int64_t rank = 0;
@@ -82,7 +88,8 @@ TEST(Config, VariablesAndOverrides) {
 }
 
 TEST(Config, ValuesAreFlat) {
-  const auto values = Config::parse("a = '${v}'\nlist = [1, 2]\n[b]\nc = 2.5\n[[d]]\ne = true\n[vars]\nv = 'w'\n").values();
+  const auto values =
+      Config::parse("a = '${v}'\nlist = [1, 2]\n[b]\nc = 2.5\n[[d]]\ne = true\n[vars]\nv = 'w'\n").values();
   EXPECT_EQ(values.at("b.c"), "2.5");
   EXPECT_EQ(values.at("d[0].e"), "true");
   EXPECT_THAT(values.at("a"), HasSubstr("w"));

@@ -43,7 +43,8 @@ TEST_F(FileTest, AtomicFileAppearsWholeOrNotAtAll) {
   EXPECT_EQ(read_file(path), "old");
   write_file_atomically(path, "new");
   EXPECT_EQ(read_file(path), "new");
-  EXPECT_EQ(std::distance(fs::directory_iterator(path.parent_path()), fs::directory_iterator()), 1) << "no temporary is left";
+  EXPECT_EQ(std::distance(fs::directory_iterator(path.parent_path()), fs::directory_iterator()), 1)
+      << "no temporary is left";
 }
 
 TEST_F(FileTest, AtomicDirectoryReplacesTheOldOne) {
@@ -67,7 +68,8 @@ TEST_F(FileTest, MissingFilesAndDirectoriesAreNamed) {
 
 TEST_F(FileTest, LinesEndWithNewlineOnly) {
   write_file_atomically(directory_ / "a", "one\xe2\x80\xa8still one\r\ntwo\n\nlast");
-  EXPECT_EQ(lines_of(directory_ / "a"), (std::vector<std::string>{"one\xe2\x80\xa8still one", "two", "", "last"}));
+  EXPECT_EQ(lines_of(directory_ / "a"),
+            (std::vector<std::string>{"one\xe2\x80\xa8still one", "two", "", "last"}));
   write_file_atomically(directory_ / "empty", "");
   EXPECT_TRUE(lines_of(directory_ / "empty").empty());
 }
@@ -88,7 +90,8 @@ TEST_F(FileTest, ReadsGzipMembersAndZstdFrames) {
   write_gzip(directory_ / "b.gz", text.substr(0, half));
   write_gzip(directory_ / "b.gz", text.substr(half), "ab");
   EXPECT_EQ(lines_of(directory_ / "b.gz"), expected);
-  write_file_atomically(directory_ / "b.zst", zstd_frame(text.substr(0, half)) + zstd_frame(text.substr(half)));
+  write_file_atomically(directory_ / "b.zst",
+                        zstd_frame(text.substr(0, half)) + zstd_frame(text.substr(half)));
   EXPECT_EQ(lines_of(directory_ / "b.zst"), expected);
 }
 
@@ -109,7 +112,8 @@ TEST_F(FileTest, TruncatedAndDamagedStreamsAreErrors) {
     write_file_atomically(directory_ / name, bytes.substr(0, bytes.size() / 2));
     EXPECT_THAT(error_of([&] { lines_of(directory_ / name); }), HasSubstr("truncated")) << name;
     std::string damaged = bytes;
-    for (size_t i = damaged.size() / 2; i < damaged.size() / 2 + 64; ++i) damaged[i] = static_cast<char>(~damaged[i]);
+    for (size_t i = damaged.size() / 2; i < damaged.size() / 2 + 64; ++i)
+      damaged[i] = static_cast<char>(~damaged[i]);
     write_file_atomically(directory_ / name, damaged);
     EXPECT_THAT(error_of([&] { lines_of(directory_ / name); }), HasSubstr(name)) << name;
   }
@@ -143,7 +147,10 @@ TEST(Json, ErrorsAreOneLine) {
     EXPECT_THAT(message, HasSubstr("f.json")) << bad;
     EXPECT_EQ(message.find('\n'), std::string::npos) << bad;
   }
-  EXPECT_THAT(error_of([] { json_field<int64_t>(Json{{"a", "x"}}, "a", "f"); }), HasSubstr("\"a\" is a string, expected a whole number"));
+  EXPECT_THAT(error_of([] {
+                json_field<int64_t>(Json{{"a", "x"}}, "a", "f");
+              }),
+              HasSubstr("\"a\" is a string, expected a whole number"));
   EXPECT_THAT(error_of([] { json_field<int64_t>(Json::object(), "a", "f"); }), HasSubstr("\"a\" is missing"));
 }
 

@@ -18,8 +18,8 @@ std::string file_of(const std::string& header, size_t data_bytes) {
 
 TEST_F(SafeTensorsTest, EveryTypeComesBack) {
   NamedTensors tensors;
-  for (const auto type : {torch::kFloat64, torch::kFloat32, torch::kFloat16, torch::kBFloat16, torch::kInt64, torch::kInt32,
-                          torch::kInt16, torch::kInt8, torch::kUInt8, torch::kBool})
+  for (const auto type : {torch::kFloat64, torch::kFloat32, torch::kFloat16, torch::kBFloat16, torch::kInt64,
+                          torch::kInt32, torch::kInt16, torch::kInt8, torch::kUInt8, torch::kBool})
     tensors[std::string("t") + torch::toString(type)] = torch::arange(6).view({2, 3}).to(type);
   tensors["empty"] = torch::empty({0, 4});
   tensors["scalar"] = torch::tensor(2.5f);
@@ -52,7 +52,8 @@ TEST_F(SafeTensorsTest, BadHeadersAreNamed) {
       {R"({"w":{"dtype":"F9","shape":[2],"data_offsets":[0,8]}})", "F9"},
       {R"({"w":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", "none negative"},
       {R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8000]}})", "outside"},
-      {R"({"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})", "larger than the file"},
+      {R"({"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})",
+       "larger than the file"},
       {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "gap"},
       {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "belong to no tensor"},
       {R"({"w":{"dtype":"F32","data_offsets":[0,8]}})", "shape"},

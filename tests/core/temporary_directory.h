@@ -12,7 +12,8 @@ class TemporaryDirectoryTest : public ::testing::Test {
  protected:
   TemporaryDirectoryTest() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = fs::temp_directory_path() / (std::string("dmoerm-") + test->test_suite_name() + test->name() + std::to_string(getpid()));
+    directory_ = fs::temp_directory_path() /
+                 (std::string("dmoerm-") + test->test_suite_name() + test->name() + std::to_string(getpid()));
     fs::remove_all(directory_);
     fs::create_directories(directory_);
   }

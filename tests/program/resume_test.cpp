@@ -1,4 +1,5 @@
-// Runs the program itself: killed in every phase and resumed, training must end with the same weights, bit for bit.
+// Runs the program itself: killed in every phase and resumed, training must end with the same weights, bit
+// for bit.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -23,7 +24,8 @@ class ResumeTest : public ::testing::Test {
     directory_ = fs::temp_directory_path() / fmt::format("dmoerm-resume-{}", getpid());
     fs::remove_all(directory_);
     const data::World world({.seed = 5});
-    data::write_world(world, directory_ / "world", {.train = 24, .validation = 4, .test = 4, .pretraining = 200});
+    data::write_world(world, directory_ / "world",
+                      {.train = 24, .validation = 4, .test = 4, .pretraining = 200});
     text::TokenizerTrainOptions tokenizer;
     tokenizer.inputs = {directory_ / "world" / "pretraining.txt"};
     tokenizer.output = directory_ / "tokenizer";
@@ -83,14 +85,19 @@ points = ["expressiveness", "readability", "logic"]
 aliases = ["roleplay", "subj_qa", "obj_qa"]
 )");
     ASSERT_EQ(wait_for(start({"pretrain", path("base.toml"), "--set", set("dir", directory_.string())})), 0);
-    ASSERT_EQ(wait_for(start({"label", "--data", path("world/train.jsonl"), "--judge", "world", "--tasks", path("tasks.toml"), "--out",
-                              path("labels.jsonl")})), 0);
+    ASSERT_EQ(wait_for(start({"label", "--data", path("world/train.jsonl"), "--judge", "world", "--tasks",
+                              path("tasks.toml"), "--out", path("labels.jsonl")})),
+              0);
   }
   static void TearDownTestSuite() { fs::remove_all(directory_); }
 
   static std::string path(const std::string& name) { return (directory_ / name).string(); }
-  static std::string set(const std::string& variable, const std::string& value) { return "vars." + variable + "=\"" + value + "\""; }
-  static void write(const std::string& name, const std::string& text) { write_file_atomically(directory_ / name, text); }
+  static std::string set(const std::string& variable, const std::string& value) {
+    return "vars." + variable + "=\"" + value + "\"";
+  }
+  static void write(const std::string& name, const std::string& text) {
+    write_file_atomically(directory_ / name, text);
+  }
 
   static pid_t start(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), DMOERM_PROGRAM);
@@ -100,7 +107,8 @@ aliases = ["roleplay", "subj_qa", "obj_qa"]
     const std::string log = path("log.txt");
     const pid_t child = fork();
     if (child == 0) {
-      if (freopen(log.c_str(), "a", stderr) == nullptr || freopen(log.c_str(), "a", stdout) == nullptr) _exit(126);
+      if (freopen(log.c_str(), "a", stderr) == nullptr || freopen(log.c_str(), "a", stdout) == nullptr)
+        _exit(126);
       execv(argv[0], argv.data());
       _exit(127);
     }
@@ -113,9 +121,13 @@ aliases = ["roleplay", "subj_qa", "obj_qa"]
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
   }
 
-  static std::vector<std::string> train_command(const std::string& name, const std::string& form, bool resume) {
-    std::vector<std::string> command = {"train", path("run.toml"), "--threads", "1", "--set", set("dir", directory_.string()),
-                                        "--set", set("name", name), "--set", set("form", form)};
+  static std::vector<std::string> train_command(const std::string& name, const std::string& form,
+                                                bool resume) {
+    std::vector<std::string> command = {"train",     path("run.toml"),
+                                        "--threads", "1",
+                                        "--set",     set("dir", directory_.string()),
+                                        "--set",     set("name", name),
+                                        "--set",     set("form", form)};
     if (resume) command.push_back("--resume");
     return command;
   }
@@ -127,7 +139,8 @@ aliases = ["roleplay", "subj_qa", "obj_qa"]
       if (waitpid(child, &status, WNOHANG) == child) return false;
       size_t found = 0;
       std::ifstream file(metrics);
-      for (std::string line; std::getline(file, line);) found += line.find("\"stage\":\"" + stage) != std::string::npos;
+      for (std::string line; std::getline(file, line);)
+        found += line.find("\"stage\":\"" + stage) != std::string::npos;
       if (found >= lines) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -154,17 +167,19 @@ TEST_F(ResumeTest, KilledInEveryPhaseEndsBitIdentical) {
     ASSERT_EQ(wait_for(start(train_command("whole-" + form, form, false))), 0);
     const std::string name = "killed-" + form;
     const std::vector<std::pair<std::string, size_t>> kills = {
-        {"router", 2}, {"router", 5}, {"phase1/chat", 3}, {"phase1/text", 4}, {"phase2/chat", 5}, {"phase2/text", 3},
-        {"phase3/chat", 4}, {"phase3/text", 2}};
+        {"router", 2},      {"router", 5},      {"phase1/chat", 3}, {"phase1/text", 4},
+        {"phase2/chat", 5}, {"phase2/text", 3}, {"phase3/chat", 4}, {"phase3/text", 2}};
     size_t killed = 0;
     bool resume = false;
     for (const auto& [stage, lines] : kills) {
-      killed += kill_in_stage(start(train_command(name, form, resume)), directory_ / name / "metrics.jsonl", stage, lines);
+      killed += kill_in_stage(start(train_command(name, form, resume)), directory_ / name / "metrics.jsonl",
+                              stage, lines);
       resume = fs::exists(directory_ / name / "run.json");
     }
     EXPECT_EQ(killed, kills.size());
     ASSERT_EQ(wait_for(start(train_command(name, form, true))), 0);
-    const auto whole = digests(directory_ / ("whole-" + form) / "model"), resumed = digests(directory_ / name / "model");
+    const auto whole = digests(directory_ / ("whole-" + form) / "model"),
+               resumed = digests(directory_ / name / "model");
     EXPECT_GE(whole.size(), 7u);
     EXPECT_EQ(whole, resumed) << form;
   }
@@ -172,19 +187,22 @@ TEST_F(ResumeTest, KilledInEveryPhaseEndsBitIdentical) {
 
 TEST_F(ResumeTest, PretrainingResumesBitIdentical) {
   const auto command = [&](const std::string& out, bool resume) {
-    std::vector<std::string> arguments = {"pretrain", path("base.toml"), "--threads", "1", "--set", set("dir", directory_.string()), "--set",
-                                          "out=\"" + path(out) + "\""};
+    std::vector<std::string> arguments = {
+        "pretrain", path("base.toml"),          "--threads", "1", "--set", set("dir", directory_.string()),
+        "--set",    "out=\"" + path(out) + "\""};
     if (resume) arguments.push_back("--resume");
     return arguments;
   };
   ASSERT_EQ(wait_for(start(command("base-whole", false))), 0);
-  EXPECT_TRUE(kill_in_stage(start(command("base-killed", false)), directory_ / "base-killed" / "metrics.jsonl", "pretrain", 6));
+  EXPECT_TRUE(kill_in_stage(start(command("base-killed", false)),
+                            directory_ / "base-killed" / "metrics.jsonl", "pretrain", 6));
   ASSERT_EQ(wait_for(start(command("base-killed", true))), 0);
   EXPECT_EQ(digests(directory_ / "base-whole" / "model"), digests(directory_ / "base-killed" / "model"));
 }
 
 TEST_F(ResumeTest, RefusesAChangedConfigurationAndASecondRunInItsPlace) {
-  EXPECT_TRUE(kill_in_stage(start(train_command("changed", "lora", false)), directory_ / "changed" / "metrics.jsonl", "router", 2));
+  EXPECT_TRUE(kill_in_stage(start(train_command("changed", "lora", false)),
+                            directory_ / "changed" / "metrics.jsonl", "router", 2));
   fs::remove(directory_ / "log.txt");
   EXPECT_EQ(wait_for(start(train_command("changed", "lora", false))), 1);
   EXPECT_NE(read_file(directory_ / "log.txt").find("holds a run already"), std::string::npos);

@@ -15,7 +15,8 @@ StateExamples random_states(int64_t groups, const std::vector<double>& truth, ui
   for (int64_t group = 0; group < groups; ++group) {
     double difference = 0;
     for (int64_t k = 0; k < experts; ++k)
-      difference += truth[k] * (examples.z_RKD[2 * group][k][0] - examples.z_RKD[2 * group + 1][k][0]).item<double>();
+      difference +=
+          truth[k] * (examples.z_RKD[2 * group][k][0] - examples.z_RKD[2 * group + 1][k][0]).item<double>();
     const bool first = random.uniform() < 1 / (1 + std::exp(-difference));
     data::Edge edge;
     edge.better = static_cast<int32_t>(2 * group + (first ? 0 : 1));
@@ -34,8 +35,10 @@ Tensor first_channel(int64_t experts) {
 // Bradley-Terry data with known weights: the maximum likelihood estimate is near them.
 TEST(LinearFit, FindsTheWeightsThatMadeTheData) {
   const std::vector<double> truth = {1.0, -0.5, 0.0};
-  const std::vector<double> weights = fit_linear(random_states(4000, truth, 1), first_channel(3), 1e-6).weights();
-  for (size_t k = 0; k < truth.size(); ++k) EXPECT_NEAR(weights[k], truth[k], 0.12) << k;  // over four standard errors
+  const std::vector<double> weights =
+      fit_linear(random_states(4000, truth, 1), first_channel(3), 1e-6).weights();
+  for (size_t k = 0; k < truth.size(); ++k)
+    EXPECT_NEAR(weights[k], truth[k], 0.12) << k;  // over four standard errors
 }
 
 TEST(LinearFit, GradientVanishesAtTheSolution) {
@@ -58,7 +61,8 @@ TEST(LinearFit, AggregatorStartsAsTheCombination) {
   const LinearFit fit = fit_linear(examples, head);
   const auto aggregator = reward::Aggregator::from_linear(fit.combination(head), 1);
   const std::vector<double> weights = fit.weights();
-  const Tensor expected = weights[0] * examples.z_RKD.select(1, 0).select(1, 0) + weights[1] * examples.z_RKD.select(1, 1).select(1, 0);
+  const Tensor expected = weights[0] * examples.z_RKD.select(1, 0).select(1, 0) +
+                          weights[1] * examples.z_RKD.select(1, 1).select(1, 0);
   const Tensor difference = aggregator.forward(examples.z_RKD).detach() - expected;
   EXPECT_LT((difference - difference.mean()).abs().max().item<double>(), 1e-5);
 }

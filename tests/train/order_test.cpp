@@ -34,11 +34,13 @@ TEST(ExampleOrder, DrawsSourcesByWeight) {
   EXPECT_NEAR(small / 4000.0, 0.75, 0.03);  // four standard deviations
 }
 
-TEST(ExampleOrder, EmptySourceIsAnError) { EXPECT_THROW(ExampleOrder({{3, 3, 1}}, 1, "lane"), Error); }
+TEST(ExampleOrder, EmptySourceIsAnError) {
+  EXPECT_THROW(ExampleOrder({{3, 3, 1}}, 1, "lane"), Error);
+}
 
 TEST(Schedule, WarmsUpAndFalls) {
   const Schedule linear{"linear", 0.1, 0.2}, cosine{"cosine", 0.0, 0.0}, constant{"constant", 0.0, 0.1};
-  EXPECT_NEAR(schedule_factor(linear, 0, 100), 0.1, 1e-12);   // 1 of 10 warm-up steps
+  EXPECT_NEAR(schedule_factor(linear, 0, 100), 0.1, 1e-12);  // 1 of 10 warm-up steps
   EXPECT_NEAR(schedule_factor(linear, 9, 100), 1.0, 0.02);
   EXPECT_NEAR(schedule_factor(linear, 99, 100), 0.2, 1e-12);
   EXPECT_NEAR(schedule_factor(cosine, 0, 101), 1.0, 1e-12);

@@ -1,7 +1,8 @@
-// The defects of the published release, each with a test that would catch it. Elsewhere: (1) pretrained weights are
-// loaded: tests/models/fixtures_test.cpp; (3) the better rank counts as right in training and evaluation:
-// LearnsAndKeepsTheBest; (4) heads train, are saved and come back: ExpertsTrainedTogetherEqualEachTrainedAlone and
-// tests/reward/double_layer_model_test.cpp; (6) evaluation reads every line: tests/metrics/evaluation_test.cpp.
+// The defects of the published release, each with a test that would catch it. Elsewhere: (1) pretrained
+// weights are loaded: tests/models/fixtures_test.cpp; (3) the better rank counts as right in training and
+// evaluation: LearnsAndKeepsTheBest; (4) heads train, are saved and come back:
+// ExpertsTrainedTogetherEqualEachTrainedAlone and tests/reward/double_layer_model_test.cpp; (6) evaluation
+// reads every line: tests/metrics/evaluation_test.cpp.
 #include <set>
 
 #include "tests/train/train_fixture.h"
@@ -15,7 +16,8 @@ using PaperDefects = TrainTest;
 TEST_F(PaperDefects, SplitsHaveTheirShares) {
   const data::GroupStore store = make_store(random_records(3000, 2, 50, 1));
   const SplitShares shares{0.6, 0.1};
-  const GroupSplit first = split_groups(store, all_groups(store), 1, shares), third = split_groups(store, all_groups(store), 3, shares);
+  const GroupSplit first = split_groups(store, all_groups(store), 1, shares),
+                   third = split_groups(store, all_groups(store), 3, shares);
   EXPECT_NEAR(first.size() / 3000.0, 0.6, 0.04);  // over four standard deviations
   EXPECT_EQ(first.size() + third.size(), store.size());
   EXPECT_NEAR(static_cast<double>(first.held_out.size()) / static_cast<double>(first.size()), 0.1, 0.03);
@@ -54,8 +56,8 @@ TEST_F(PaperDefects, DropoutIsActiveAfterAnEvaluation) {
   EXPECT_EQ(evaluated, objective.evaluate({0})[0].measures["loss"].get<double>());
 }
 
-// (7) Softmax before the cross-entropy (which then cannot fall below 0.9 for five tasks); the last router used and
-// not the best; a reloaded router not used.
+// (7) Softmax before the cross-entropy (which then cannot fall below 0.9 for five tasks); the last router
+// used and not the best; a reloaded router not used.
 TEST_F(PaperDefects, RouterLearnsKeepsTheBestAndComesBack) {
   reward::TaskRouter router;
   router.kind = reward::RouterKind::Classifier;
@@ -71,7 +73,8 @@ TEST_F(PaperDefects, RouterLearnsKeepsTheBestAndComesBack) {
     RandomStream random(1, "router", {i});
     RouterExample example;
     example.label = static_cast<int64_t>(i % 5);
-    for (int t = 0; t < 6; ++t) example.tokens.push_back(static_cast<int32_t>(10 * example.label + random.below(10)));
+    for (int t = 0; t < 6; ++t)
+      example.tokens.push_back(static_cast<int32_t>(10 * example.label + random.below(10)));
     (i < 250 ? train : held_out).push_back(std::move(example));
   }
   const std::vector<RouterExample> probes = held_out;
@@ -79,11 +82,14 @@ TEST_F(PaperDefects, RouterLearnsKeepsTheBestAndComesBack) {
   RunDirectory run(directory_ / "run", false);
   run.begin({{"test", 1}});
   StageContext context{run, store, 1, 1e12};
-  train_router(context, "router", router, std::move(train), std::move(held_out), {.epochs = 6, .batch = 16, .lr = 5e-3}, 200);
+  train_router(context, "router", router, std::move(train), std::move(held_out),
+               {.epochs = 6, .batch = 16, .lr = 5e-3}, 200);
   double loss = 9, best = 0;
   for (const Json& line : metrics(directory_ / "run")) {
-    if (line.contains("eval")) best = std::max(best, line["eval"]["accuracy"].get<double>());
-    else loss = line["loss"];
+    if (line.contains("eval"))
+      best = std::max(best, line["eval"]["accuracy"].get<double>());
+    else
+      loss = line["loss"];
   }
   EXPECT_LT(loss, 0.3);
   const auto accuracy = [&](const reward::TaskRouter& one) {
@@ -97,12 +103,13 @@ TEST_F(PaperDefects, RouterLearnsKeepsTheBestAndComesBack) {
   EXPECT_DOUBLE_EQ(accuracy(router), best);
   EXPECT_GT(best, 0.9);
   router.save(directory_ / "router", "");
-  const auto loaded = reward::TaskRouter::load(directory_ / "router", reward::RouterKind::Classifier, router.labels, nullptr, {});
+  const auto loaded = reward::TaskRouter::load(directory_ / "router", reward::RouterKind::Classifier,
+                                               router.labels, nullptr, {});
   EXPECT_DOUBLE_EQ(accuracy(loaded), best);
 }
 
-// (8) One full pass of the base for each expert and nothing kept in phase 3: here the states are computed once, under
-// all experts together, and equal each expert's own.
+// (8) One full pass of the base for each expert and nothing kept in phase 3: here the states are computed
+// once, under all experts together, and equal each expert's own.
 TEST_F(PaperDefects, StatesAreComputedOnceForAllExperts) {
   const data::GroupStore store = make_store(random_records(30, 3, 50, 6));
   nn::Decoder decoder(tiny_config(), 3);

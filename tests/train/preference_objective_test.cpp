@@ -74,8 +74,8 @@ TEST_F(PreferenceObjectiveTest, SharingPrefixesChangesNothingEvenUnderDropout) {
   }
 }
 
-// Phase 2: K experts trained together equal each trained alone, to the last weight, with their own data, clipping,
-// schedule and early stop.
+// Phase 2: K experts trained together equal each trained alone, to the last weight, with their own data,
+// clipping, schedule and early stop.
 TEST_F(PreferenceObjectiveTest, ExpertsTrainedTogetherEqualEachTrainedAlone) {
   const data::GroupStore store = make_store(random_records(40, 3, 50, 11));
   const auto train_experts = [&](const std::vector<int>& which, const std::string& folder) {
@@ -83,13 +83,17 @@ TEST_F(PreferenceObjectiveTest, ExpertsTrainedTogetherEqualEachTrainedAlone) {
     std::vector<models::Adapter> adapters;
     std::vector<PreferenceLane> lanes;
     for (const int expert : which) {
-      adapters.push_back(models::new_adapter(decoder, {.rank = 2 + expert, .alpha = 4, .dropout = 0.1}, expert));
+      adapters.push_back(
+          models::new_adapter(decoder, {.rank = 2 + expert, .alpha = 4, .dropout = 0.1}, expert));
       std::vector<int64_t> train, held_out;
       for (int64_t group = 0; group < store.size(); ++group) {
-        if (group % 5 == 4) held_out.push_back(group);
-        else if (group % 3 != expert) train.push_back(group);
+        if (group % 5 == 4)
+          held_out.push_back(group);
+        else if (group % 3 != expert)
+          train.push_back(group);
       }
-      lanes.push_back(make_lane(fmt::format("expert{}", expert), human_examples(store, train), random_head(1, 16, 5)));
+      lanes.push_back(
+          make_lane(fmt::format("expert{}", expert), human_examples(store, train), random_head(1, 16, 5)));
       lanes.back().held_out = human_examples(store, held_out);
     }
     RunDirectory run(directory_ / folder, false);
@@ -110,7 +114,8 @@ TEST_F(PreferenceObjectiveTest, ExpertsTrainedTogetherEqualEachTrainedAlone) {
       EXPECT_LT((pair.b - together[expert].lora.pairs.at(layer).b).abs().max().item<double>(), 1e-5) << layer;
       EXPECT_GT(pair.b.abs().max().item<double>(), 0) << layer;
     }
-    EXPECT_GT((alone.score_weight - random_head(1, 16, 5)).abs().max().item<double>(), 1e-4) << "the head must train";
+    EXPECT_GT((alone.score_weight - random_head(1, 16, 5)).abs().max().item<double>(), 1e-4)
+        << "the head must train";
   }
 }
 
@@ -134,10 +139,12 @@ TEST_F(PreferenceObjectiveTest, LearnsAndKeepsTheBest) {
   train_whole(context, "train", base, std::move(lane), stage);
   double best = 0, last = 0, train_accuracy = 0;
   for (const Json& line : metrics(directory_ / "run")) {
-    if (line.contains("eval")) best = std::max(best, last = line["eval"]["accuracy"].get<double>());
-    else train_accuracy = line["accuracy"];
+    if (line.contains("eval"))
+      best = std::max(best, last = line["eval"]["accuracy"].get<double>());
+    else
+      train_accuracy = line["accuracy"];
   }
-  EXPECT_GT(best, 0.85);            // tracked accuracy counts the better rank as right
+  EXPECT_GT(best, 0.85);  // tracked accuracy counts the better rank as right
   EXPECT_GT(train_accuracy, 0.8);
   const auto state = run.load_stage("train");
   EXPECT_TRUE(state->description["finished"].get<bool>());

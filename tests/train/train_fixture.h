@@ -23,25 +23,29 @@ class TrainTest : public ::testing::Test {
  protected:
   TrainTest() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = fs::temp_directory_path() / fmt::format("dmoerm-{}-{}-{}", test->test_suite_name(), test->name(), getpid());
+    directory_ = fs::temp_directory_path() /
+                 fmt::format("dmoerm-{}-{}-{}", test->test_suite_name(), test->name(), getpid());
     fs::remove_all(directory_);
     fs::create_directories(directory_);
   }
   ~TrainTest() override { fs::remove_all(directory_); }
 
   // A store of records that hold token ids.
-  data::GroupStore make_store(const std::vector<data::PreferenceRecord>& records, const std::string& name = "groups") {
+  data::GroupStore make_store(const std::vector<data::PreferenceRecord>& records,
+                              const std::string& name = "groups") {
     data::GroupEncoder encoder(std::nullopt, {});
     size_t next = 0;
-    return data::GroupStore::build(directory_ / (name + ".bin"), 1, encoder, [&](data::PreferenceRecord& record) {
-      if (next == records.size()) return false;
-      record = records[next++];
-      return true;
-    });
+    return data::GroupStore::build(directory_ / (name + ".bin"), 1, encoder,
+                                   [&](data::PreferenceRecord& record) {
+                                     if (next == records.size()) return false;
+                                     record = records[next++];
+                                     return true;
+                                   });
   }
 
   // Lists of `answers` random answers; an answer with more tokens below half of the vocabulary is better.
-  static std::vector<data::PreferenceRecord> random_records(int64_t count, int64_t answers, int64_t vocabulary, uint64_t seed,
+  static std::vector<data::PreferenceRecord> random_records(int64_t count, int64_t answers,
+                                                            int64_t vocabulary, uint64_t seed,
                                                             const std::string& task = "t") {
     std::vector<data::PreferenceRecord> records;
     for (int64_t i = 0; i < count; ++i) {
@@ -50,7 +54,8 @@ class TrainTest : public ::testing::Test {
       record.id = task + std::to_string(i);
       record.task = task;
       record.is_ids = true;
-      for (uint64_t t = 0, n = 3 + random.below(9); t < n; ++t) record.prompt_ids.push_back(static_cast<int32_t>(random.below(vocabulary)));
+      for (uint64_t t = 0, n = 3 + random.below(9); t < n; ++t)
+        record.prompt_ids.push_back(static_cast<int32_t>(random.below(vocabulary)));
       std::vector<int64_t> quality;
       for (int64_t a = 0; a < answers; ++a) {
         std::vector<int32_t> ids;

@@ -1,4 +1,5 @@
-// The reference's own training: 8 steps of AdamW on all parameters of llama-seq (tests/fixtures/train_trace.safetensors).
+// The reference's own training: 8 steps of AdamW on all parameters of llama-seq
+// (tests/fixtures/train_trace.safetensors).
 #include "tests/train/train_fixture.h"
 
 #include "dmoerm/core/safetensors.h"
@@ -21,7 +22,8 @@ TEST_F(TrainTrace, LossesAndGradientNormsAreTheReferences) {
     record.id = std::to_string(i);
     record.is_ids = true;
     record.prompt_ids = ids(trace, fmt::format("prompt.{}", i));
-    record.response_ids = {ids(trace, fmt::format("chosen.{}", i)), ids(trace, fmt::format("rejected.{}", i))};
+    record.response_ids = {ids(trace, fmt::format("chosen.{}", i)),
+                           ids(trace, fmt::format("rejected.{}", i))};
     record.ranks = {1, 2};
     records.push_back(std::move(record));
   }
@@ -49,7 +51,8 @@ TEST_F(TrainTrace, LossesAndGradientNormsAreTheReferences) {
   }
   EXPECT_EQ(step, 8);
   const Tensor expected = trace.tensor("score.weight");
-  EXPECT_LT((base.score_weight - expected).abs().max().item<double>(), 1e-4 * expected.abs().max().item<double>());
+  EXPECT_LT((base.score_weight - expected).abs().max().item<double>(),
+            1e-4 * expected.abs().max().item<double>());
 }
 
 }  // namespace
