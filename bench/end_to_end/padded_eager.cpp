@@ -73,10 +73,13 @@ Tensor PaddedEager::attention(int64_t layer, const Tensor& x_BSD, const Position
     const Tensor x_BHSC = repeats == 1 ? x_BGSC : x_BGSC.repeat_interleave(repeats, 1);
     return x_BHSC.reshape({B * config.num_heads, S, C});
   };
-  const Tensor q = for_each_head(rotate(heads("q_proj", config.num_heads), positions.cos_SC, positions.sin_SC));
-  const Tensor k = for_each_head(rotate(heads("k_proj", config.num_kv_heads), positions.cos_SC, positions.sin_SC));
+  const Tensor q =
+      for_each_head(rotate(heads("q_proj", config.num_heads), positions.cos_SC, positions.sin_SC));
+  const Tensor k =
+      for_each_head(rotate(heads("k_proj", config.num_kv_heads), positions.cos_SC, positions.sin_SC));
   const Tensor v = for_each_head(heads("v_proj", config.num_kv_heads));
-  const Tensor scores = torch::bmm(q, k.transpose(1, 2)) / std::sqrt(static_cast<double>(C)) + positions.mask_SS;
+  const Tensor scores =
+      torch::bmm(q, k.transpose(1, 2)) / std::sqrt(static_cast<double>(C)) + positions.mask_SS;
   const Tensor out = torch::bmm(scores.softmax(-1), v).view({B, config.num_heads, S, C});
   return linear(prefix + "o_proj", out.transpose(1, 2).reshape({B, S, config.num_heads * C}), expert);
 }
@@ -98,7 +101,8 @@ Tensor PaddedEager::last_hidden(std::span<const Sequence> sequences, const nn::L
     std::copy(sequences[b].begin(), sequences[b].end(), tokens_BS.data_ptr<int64_t>() + b * S);
 
   const Tensor angles_SC = torch::arange(S, torch::kFloat32).unsqueeze(1) * frequencies_.repeat({2});
-  const Tensor unseen_SS = torch::full({S, S}, -std::numeric_limits<float>::infinity(), torch::kFloat32).triu(1);
+  const Tensor unseen_SS =
+      torch::full({S, S}, -std::numeric_limits<float>::infinity(), torch::kFloat32).triu(1);
   const Positions positions = {angles_SC.cos(), angles_SC.sin(), unseen_SS};
   Tensor x_BSD = torch::embedding(decoder_.weights().at("embed_tokens.weight"), tokens_BS);
   for (int64_t layer = 0; layer < decoder_.config().num_layers; ++layer) {
@@ -109,7 +113,8 @@ Tensor PaddedEager::last_hidden(std::span<const Sequence> sequences, const nn::L
   return norm("norm", x_BSD).index({torch::arange(B), torch::tensor(last)});
 }
 
-Tensor PaddedEager::states(const std::vector<Sequence>& sequences, bool sorted, const nn::LoraExpert* expert) const {
+Tensor PaddedEager::states(const std::vector<Sequence>& sequences, bool sorted,
+                           const nn::LoraExpert* expert) const {
   const torch::NoGradGuard no_grad;
   Tensor z_RD = torch::empty({static_cast<int64_t>(sequences.size()), decoder_.config().hidden_size});
   for (const auto& batch : batches_of(sequences, sorted)) {
@@ -127,7 +132,8 @@ double PaddedEager::flops(const std::vector<Sequence>& sequences, bool sorted) c
     size_t longest = 0;
     for (const int64_t i : batch) longest = std::max(longest, sequences[i].size());
     const double S = static_cast<double>(longest), rows = S * static_cast<double>(batch.size());
-    const double attention = 4.0 * S * static_cast<double>(config.num_heads * config.head_dim * config.num_layers);
+    const double attention =
+        4.0 * S * static_cast<double>(config.num_heads * config.head_dim * config.num_layers);
     total += rows * (2.0 * static_cast<double>(config.num_matmul_parameters()) + attention);
   }
   return total;

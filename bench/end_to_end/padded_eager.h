@@ -1,5 +1,6 @@
-// The usual way, to compare with: sequences padded on the right to one length, [B, S], every prompt computed again for
-// each answer, each step an operation of LibTorch. B sequences, S positions, D width, H heads, C head size.
+// The usual way, to compare with: sequences padded on the right to one length, [B, S], every prompt computed
+// again for each answer, each step an operation of LibTorch. B sequences, S positions, D width, H heads, C
+// head size.
 #pragma once
 
 #include <span>
@@ -19,9 +20,10 @@ class PaddedEager {
   // States of the last tokens, [B, D], under the base or one expert. Differentiable.
   Tensor last_hidden(std::span<const Sequence> sequences, const nn::LoraExpert* expert = nullptr) const;
 
-  // The same for any number of sequences, without gradients: batches of kPaddedBatch, in the order given or the
-  // sequences sorted by length.
-  Tensor states(const std::vector<Sequence>& sequences, bool sorted, const nn::LoraExpert* expert = nullptr) const;
+  // The same for any number of sequences, without gradients: batches of kPaddedBatch, in the order given or
+  // the sequences sorted by length.
+  Tensor states(const std::vector<Sequence>& sequences, bool sorted,
+                const nn::LoraExpert* expert = nullptr) const;
 
   // Multiply-adds, twice, of states(): padding computed like anything else.
   double flops(const std::vector<Sequence>& sequences, bool sorted) const;
@@ -30,7 +32,8 @@ class PaddedEager {
   struct Positions;
   Tensor linear(const std::string& name, const Tensor& x_BSI, const nn::LoraExpert* expert) const;
   Tensor norm(const std::string& name, const Tensor& x_BSD) const;
-  Tensor attention(int64_t layer, const Tensor& x_BSD, const Positions& positions, const nn::LoraExpert* expert) const;
+  Tensor attention(int64_t layer, const Tensor& x_BSD, const Positions& positions,
+                   const nn::LoraExpert* expert) const;
   Tensor feed_forward(int64_t layer, const Tensor& x_BSD, const nn::LoraExpert* expert) const;
 
   const nn::Decoder& decoder_;

@@ -1,0 +1,42 @@
+// One workload done in two ways, the usual and ours, and what each costs.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dmoerm/core/compat.h"
+
+namespace dmoerm::bench {
+
+struct Way {
+  std::function<std::vector<Tensor>()> run;  // the results, equal for all ways of a contest
+  double flops = 0;                          // of the matrix products that a run computes
+};
+
+struct Contest {
+  std::string workload, against;  // against: the usual way's name
+  int64_t tokens = 0;  // that nobody shares: each prompt once for each answer, no padding, for each expert
+  std::vector<Way> usual;  // the fastest of them counts
+  Way ours;
+};
+
+struct Cost {
+  double seconds = 0;  // median
+  double flops = 0;
+  double extra_mebibytes = 0;  // most memory in use above what was in use before; 0 where it cannot be read
+};
+
+struct Outcome {
+  Cost usual, ours;
+};
+
+// Warms up, measuring memory and comparing the results (Error where they differ by more than 1e-4 of a
+// tensor's largest value), then runs all ways in turn `repeats` times.
+Outcome run_contest(const Contest& contest, int64_t repeats);
+
+// A row of a Markdown table. matmul_rate in FLOP/s.
+std::string table_head();
+std::string table_row(const Contest& contest, const Outcome& outcome, double matmul_rate);
+
+}  // namespace dmoerm::bench
