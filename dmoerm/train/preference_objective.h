@@ -63,6 +63,7 @@ class PreferenceObjective : public Objective {
   void backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies, int64_t& tokens);
   void backward_in_chunks(const Unit& unit, std::vector<Tally>& tallies, int64_t& tokens);
   std::vector<Unit> chunks(const Unit& unit) const;
+  int64_t longest_sharing() const { return decoder_.config().rotary.longest_common(); }
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }
   void evaluate_units(const std::vector<Unit>& units, std::vector<Tally>& tallies) const;
   void tally(const std::vector<const Unit*>& units, const Tensor& rewards_N,
