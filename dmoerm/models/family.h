@@ -22,7 +22,6 @@ struct Family {
 // Error, listing the known families, for another name.
 const Family& find_family(std::string_view name, std::string_view where);
 
-extern const Family kLlama;
-extern const Family kQwen2;
+extern const Family kGptNeox, kLlama, kMistral, kQwen2, kQwen3;
 
 }  // namespace dmoerm::models
