@@ -21,6 +21,9 @@ struct RouterConfig {
   int64_t num_groups = 1, top_groups = 1, group_best = 1;
 };
 
+// The weight of a router's correction bias, behind "layers.N.mlp.".
+inline constexpr const char* kCorrectionBias = "gate.e_score_correction_bias";
+
 struct MoeConfig {
   RouterConfig router;
   int64_t intermediate_size = 0;  // F

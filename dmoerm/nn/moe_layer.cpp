@@ -11,12 +11,12 @@ namespace {
 
 Routing route_rows(const ForwardPass& pass, int64_t layer, const Tensor& x_QD, const Rows& rows) {
   const RouterConfig& config = pass.config().moe->router;
-  const std::string prefix = fmt::format("layers.{}.mlp.gate.", layer);
-  const Tensor bias_E = config.correction_bias ? pass.weight(prefix + "e_score_correction_bias") : Tensor();
+  const std::string prefix = fmt::format("layers.{}.mlp.", layer);
+  const Tensor bias_E = config.correction_bias ? pass.weight(prefix + kCorrectionBias) : Tensor();
   const RoutingOptions& options = pass.routing();
   const std::vector<uint64_t> keys = options.noise > 0 ? pass.row_keys(rows) : std::vector<uint64_t>();
   const RouterNoise noise = {options.noise, hash64(prefix, options.noise_seed), keys};
-  return TopKRouter(config, pass.weight(prefix + "weight"), bias_E, noise).route(x_QD);
+  return TopKRouter(config, pass.weight(prefix + "gate.weight"), bias_E, noise).route(x_QD);
 }
 
 ops::Dispatch dispatch_rows(const Routing& routing, double capacity_factor) {
