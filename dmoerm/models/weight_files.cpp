@@ -108,11 +108,13 @@ Tensor WeightFiles::take(const std::vector<std::string>& names, const std::vecto
   return whole;
 }
 
-void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes) const {
+void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes,
+                         const std::vector<std::string>& unused_prefixes) const {
   std::vector<std::string> left;
   for (const auto& [name, file] : file_of_) {
     const bool unused =
-        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); });
+        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); }) ||
+        std::ranges::any_of(unused_prefixes, [&](const auto& prefix) { return name.starts_with(prefix); });
     if (!unused && taken_.count(name) == 0) left.push_back(name);
   }
   if (left.empty()) return;

@@ -26,8 +26,9 @@ class WeightFiles {
   Tensor take(const std::vector<std::string>& names, const std::vector<int64_t>& shape,
               const torch::TensorOptions& options);
 
-  // Error when a tensor was never taken, unless its name ends with one of `unused_suffixes`.
-  void finish(const std::vector<std::string_view>& unused_suffixes) const;
+  // Error when a tensor was never taken, unless its name ends or begins with one of these.
+  void finish(const std::vector<std::string_view>& unused_suffixes,
+              const std::vector<std::string>& unused_prefixes = {}) const;
 
  private:
   Tensor view(const std::string& name, const std::vector<int64_t>& shape) const;

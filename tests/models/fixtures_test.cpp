@@ -61,7 +61,7 @@ TEST_P(Fixture, SharedPrefixesChangeNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Transformers, Fixture, testing::ValuesIn(kDenseFixtures));
+INSTANTIATE_TEST_SUITE_P(Transformers, Fixture, testing::ValuesIn(kFixtures));
 
 class ExpertFixture : public testing::TestWithParam<const char*> {
  protected:
