@@ -157,7 +157,7 @@ PreferenceObjective::Unit PreferenceObjective::load(int64_t lane, const Preferen
     }
   }
   const std::vector<std::span<const int32_t>> spans(unit.sequences.begin(), unit.sequences.end());
-  unit.cost = data::packed_size(spans, options_.share_prefix);
+  unit.cost = data::packed_size(spans, options_.share_prefix, longest_sharing());
   return unit;
 }
 
@@ -175,7 +175,7 @@ PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*
       items.push_back(
           {sequence, unit->group, experts_.experts.empty() ? -1 : static_cast<int32_t>(unit->lane)});
   const auto num_experts = static_cast<int32_t>(experts_.experts.size());
-  const data::PackedBatch packed = data::pack(items, num_experts, options_.share_prefix);
+  const data::PackedBatch packed = data::pack(items, num_experts, options_.share_prefix, longest_sharing());
   tokens += packed.num_tokens();
   Pass pass;
   pass.batch = nn::to_device(packed, decoder_.device());
@@ -235,7 +235,8 @@ std::vector<PreferenceObjective::Unit> PreferenceObjective::chunks(const Unit& u
   std::vector<std::span<const int32_t>> spans;
   for (const auto& sequence : unit.sequences) {
     spans.emplace_back(sequence);
-    if (spans.size() == 1 || data::packed_size(spans, options_.share_prefix) > options_.token_budget) {
+    if (spans.size() == 1 ||
+        data::packed_size(spans, options_.share_prefix, longest_sharing()) > options_.token_budget) {
       result.push_back({unit.lane, unit.group, {}, {}, 0});
       spans = {std::span<const int32_t>(sequence)};
     }

@@ -74,6 +74,7 @@ class PreferenceObjective : public Objective {
   // Adds the router losses of a pass that is `share` of the step, where they are on.
   Tensor with_router_loss(const Tensor& loss, const Pass& pass, double share);
   std::vector<Unit> chunks(const Unit& unit) const;
+  int64_t longest_sharing() const { return decoder_.config().rotary.longest_common(); }
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }
   void evaluate_units(const std::vector<Unit>& units, std::vector<Tally>& tallies) const;
   void tally(const std::vector<const Unit*>& units, const Tensor& rewards_N,
