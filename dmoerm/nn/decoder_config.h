@@ -58,7 +58,7 @@ struct DecoderConfig {
   bool parallel_residual = false;  // x + attention(norm(x)) + mlp(norm'(x))
   std::optional<LatentAttention> latent;  // then head_dim is plain_dim + rotary_dim, and the last are rotated
 
-  std::optional<MoeConfig> moe;  // of its sparse layers; their dense form has intermediate_size
+  std::optional<MoeConfig> moe;  // of its sparse layers; the dense ones have intermediate_size
 
   bool operator==(const DecoderConfig&) const = default;
   // Error, naming the value, for a shape that no decoder can have. `where` is the file or part that gave it.
