@@ -59,9 +59,12 @@ class AdapterTensors {
   }
 
   void finish() const {
-    for (const std::string& name : file_.names())
-      if (taken_.count(name) == 0)
-        fail(where_, "tensor {} belongs to no target module of adapter_config.json", name);
+    for (const std::string& name : file_.names()) {
+      if (taken_.count(name) > 0) continue;
+      if (name.find(".lora_embedding_") != std::string::npos)
+        fail(where_, "tensor {} adapts an embedding: not supported", name);
+      fail(where_, "tensor {} belongs to no target module of adapter_config.json and is no score head", name);
+    }
   }
 
  private:
@@ -81,6 +84,18 @@ class AdapterTensors {
   std::set<std::string> taken_;
 };
 
+// PEFT writes the adapter called "default" into the folder itself, the others into sub-folders of their
+// names.
+void check_is_adapter(const fs::path& directory) {
+  if (fs::exists(directory / "adapter_config.json") || !fs::is_directory(directory)) return;
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (fs::exists(entry.path() / "adapter_config.json")) names.insert(entry.path().filename().string());
+  if (!names.empty())
+    fail(directory.string(), "it holds several adapters, choose one of its folders: {}",
+         fmt::join(names, ", "));
+}
+
 }  // namespace
 
 Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint64_t seed) {
@@ -90,13 +105,14 @@ Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint
   adapter.lora.dropout = options.dropout;
   const double scale = lora_scale(options.alpha, options.rank, options.rslora);
   for (const nn::LinearShape& layer :
-       target_layers(options.target_modules, decoder.config().linear_layers(), true, "adapter"))
+       target_layers(options.target_modules, decoder.config().linear_layers(), "adapter"))
     adapter.lora.pairs[layer.name] = {initial_a(layer, options.rank, seed).to(decoder.device()),
                                       torch::zeros({layer.out, options.rank}, decoder.device()), scale};
   return adapter;
 }
 
 Adapter load_adapter(const fs::path& directory, const nn::Decoder& decoder) {
+  check_is_adapter(directory);
   const AdapterConfig config(directory / "adapter_config.json", decoder.config().linear_layers());
   AdapterTensors tensors(directory, decoder.device());
   Adapter adapter;

@@ -36,11 +36,10 @@ class AdapterConfig {
   bool saves_score_ = false;
 };
 
-// The layers that a target list of PEFT means. Error when `every_target_matches` and one of them means none,
-// or when none means any.
+// The layers that a list of targets means. Error when one of them means none.
 std::vector<nn::LinearShape> target_layers(const std::vector<std::string>& targets,
                                            const std::vector<nn::LinearShape>& layers,
-                                           bool every_target_matches, std::string_view where);
+                                           std::string_view where);
 
 // Error for a rank, alpha or dropout that no LoRA can have.
 void check_lora(const LoraOptions& options, std::string_view where);

@@ -1,8 +1,6 @@
 // Reading and writing the directory of a DoubleLayerModel.
 #include "dmoerm/reward/double_layer_model.h"
 
-#include <cstring>
-
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/reward/model_manifest.h"
@@ -11,17 +9,6 @@ namespace dmoerm::reward {
 namespace {
 
 constexpr const char* kRouterPath = "router";
-
-// A directory name for a task or point: itself where any file system takes it, else made so and told apart by
-// a hash.
-std::string directory_name(const std::string& name) {
-  std::string safe = name.substr(0, 60);
-  for (char& c : safe)
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
-        std::strchr("/\\:*?\"<>|.", c))
-      c = '_';
-  return safe == name && !name.empty() ? name : safe + "-" + hash64_hex(name).substr(0, 8);
-}
 
 using Bases = std::map<std::string, std::shared_ptr<const BaseModel>>;
 
@@ -59,7 +46,7 @@ TaskRouter load_router(const RouterEntry& entry, const fs::path& directory, cons
   std::shared_ptr<nn::Decoder> shared;
   if (kind != RouterKind::Classifier) {
     if (bases.size() != 1)
-      fail((directory / kManifestFile).string(), "a router of kind \"{}\" needs one shared base, found {}",
+      fail((directory / entry.path).string(), "a router of kind \"{}\" needs one shared base, found {}",
            entry.kind, bases.size());
     shared = bases.begin()->second->checkpoint.decoder;
   }
@@ -104,20 +91,26 @@ bool is_model_directory(const fs::path& directory) {
   return fs::exists(directory / kManifestFile);
 }
 
+DoubleLayerModel DoubleLayerModel::assemble(const ModelManifest& manifest, const fs::path& directory,
+                                            const models::LoadOptions& options) {
+  DoubleLayerModel model;
+  model.kind = manifest.kind;
+  model.chat_format = manifest.chat_format;
+  model.max_tokens = manifest.max_tokens;
+  Bases bases;
+  for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
+  if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
+  return model;
+}
+
 DoubleLayerModel DoubleLayerModel::load(const fs::path& directory, const models::LoadOptions& options) {
   const auto manifest = ModelManifest::load(directory);
   const std::string where = (directory / kManifestFile).string();
   for (const auto& [file, digest] : manifest.sha256)
     if (!fs::is_regular_file(directory / file)) fail(where, "the file \"{}\" of the model is missing", file);
 
-  DoubleLayerModel model;
-  model.kind = manifest.kind;
-  model.chat_format = manifest.chat_format;
-  model.max_tokens = manifest.max_tokens;
+  DoubleLayerModel model = assemble(manifest, directory, options);
   if (fs::exists(directory / "tokenizer.json")) model.tokenizer = text::Tokenizer::load(directory);
-  Bases bases;
-  for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
-  if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
   try {
     model.check();
   } catch (const Error& error) {

@@ -1,4 +1,6 @@
 // PEFT directories: new, saved and loaded adapters, what their options mean, and what is refused.
+#include "dmoerm/models/adapter_config.h"
+#include "dmoerm/models/merge_adapter.h"
 #include "tests/models/model_fixtures.h"
 
 namespace dmoerm::models {
@@ -126,6 +128,83 @@ TEST(Adapter, TargetsMayBeAnExpressionOrNarrowed) {
   EXPECT_EQ(load_adapter(first.path(), decoder()).lora.pairs.size(), 2u);
 }
 
+// The names of the layers that a configuration adapts, of a file that holds a LoRA for every layer.
+template <typename Change>
+std::vector<std::string> layers_with(Change change) {
+  TemporaryDirectory directory;
+  const Adapter all = new_adapter(decoder(), {4, 4, 0, false, {"all-linear"}}, 1);
+  save_adapter(directory.path(), all);
+  edit_json(directory.path() / "adapter_config.json", change);
+  const AdapterConfig config(directory.path() / "adapter_config.json", decoder().config().linear_layers());
+  std::vector<std::string> names;
+  for (const nn::LinearShape& layer : config.targets()) names.push_back(layer.name);
+  return names;
+}
+
+TEST(Adapter, LayersAreChosenAsInPeft) {
+  using testing::ElementsAre;
+  EXPECT_EQ(layers_with([](Json&) {}).size(), 14u);
+  EXPECT_EQ(layers_with([](Json& c) { c["target_modules"] = "ALL-linear"; }).size(), 14u);
+  const auto up = [](const char* key, const Json& value) {
+    return layers_with([&](Json& c) { c["target_modules"] = {"up_proj"}, c[key] = value; });
+  };
+  EXPECT_EQ(up("exclude_modules", "layers.0.*").size(), 2u);  // an expression covers the whole name
+  EXPECT_THAT(up("exclude_modules", ".*layers.0.*"), ElementsAre("layers.1.mlp.up_proj"));
+  EXPECT_THAT(up("exclude_modules", {"1.mlp.up_proj"}), ElementsAre("layers.0.mlp.up_proj"));
+  EXPECT_EQ(up("exclude_modules", {"no_such"}).size(), 2u);
+  EXPECT_THAT(up("layers_to_transform", 1), ElementsAre("layers.1.mlp.up_proj"));
+  EXPECT_EQ(up("layers_to_transform", Json::array()).size(), 2u);
+  const auto one = [](const Json& pattern) {
+    return layers_with([&](Json& c) {
+      c["target_modules"] = {"up_proj", "model.layers.0.mlp.up_proj"};  // a whole name is always chosen
+      c["layers_to_transform"] = {1, 7};
+      c["layers_pattern"] = pattern;
+    });
+  };
+  for (const Json& pattern : {Json(), Json(""), Json("layers"), Json({"h", "l.*s"})})
+    EXPECT_THAT(one(pattern), ElementsAre("layers.0.mlp.up_proj", "layers.1.mlp.up_proj"));
+  EXPECT_THAT(one("blocks"), ElementsAre("layers.0.mlp.up_proj"));
+}
+
+TEST(Adapter, OptionsWithoutEffectAreAccepted) {
+  const Adapter plain = load_with([](Json&) {});
+  const Adapter adapter = load_with([](Json& c) {
+    c["megatron_config"] = {{"tensor_parallel", 2}};
+    c["runtime_config"] = {{"ephemeral_gpu_offload", true}};
+    c["eva_config"] = {{"rho", 2.0}};
+    c["velora_config"] = {{"rank", 4}};
+    c["init_lora_weights"] = "eva";
+    c["ensure_weight_tying"] = true;
+    c["auto_mapping"] = {{"base_model_class", "LlamaForSequenceClassification"}};
+    c["modules_to_save"] = {"score", "no_such_module", "classifier", "score"};
+  });
+  expect_same_adapter(adapter, plain);
+}
+
+TEST(Adapter, OneOfSeveralIsChosenByItsFolder) {
+  TemporaryDirectory directory;
+  for (const char* name : {"empathy", "logic"})
+    fs::copy(fixture("llama-experts/expert0"), directory.path() / name);
+  EXPECT_THAT(error_of([&] { load_adapter(directory.path(), decoder()); }),
+              AllOf(HasSubstr("several adapters"), HasSubstr("empathy, logic")));
+  EXPECT_EQ(load_adapter(directory.path() / "logic", decoder()).lora.pairs.size(), 4u);
+}
+
+TEST(Adapter, MergedWeightsGiveTheSameStates) {
+  const std::vector<int32_t> tokens = {3, 5, 8, 13, 21};
+  for (const char* name : {"expert0", "expert1", "expert2"}) {
+    const Adapter adapter = load_adapter(fixture("llama-experts") / name, decoder());
+    nn::ExpertSet experts;
+    experts.experts.push_back(adapter.lora);
+    const std::vector<data::PackItem> items = {{tokens, 0, 0}};
+    const nn::Batch batch = nn::to_device(data::pack(items, 1), torch::kCPU);
+    const nn::Decoder merged = merge_adapter(decoder(), adapter.lora);
+    expect_close(merged.last_hidden(packed({tokens})), decoder().last_hidden(batch, &experts), 2e-6, name);
+    EXPECT_EQ(merged.weights().at("norm.weight").data_ptr(),
+              decoder().weights().at("norm.weight").data_ptr());
+  }
+}
+
 TEST(Adapter, FirstPatternOfTheFileCounts) {
   TemporaryDirectory directory(fixture("llama-experts/expert0"));
   const fs::path path = directory.path() / "adapter_config.json";
@@ -144,13 +223,22 @@ TEST(DamagedAdapter, Configuration) {
   EXPECT_THAT(error_with([](Json& c) { c.erase("peft_type"); }), HasSubstr("\"peft_type\" is missing"));
   EXPECT_THAT(error_with([](Json& c) { c["peft_type"] = "ADALORA"; }), HasSubstr("peft_type ADALORA"));
   EXPECT_THAT(error_with([](Json& c) { c["bias"] = "all"; }), HasSubstr("bias \"all\""));
-  for (const char* option : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "a_later_option"})
+  // PEFT 0.21's options that give other numbers, or tensors that have no place here.
+  for (const char* option :
+       {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora", "a_later_option"})
     EXPECT_THAT(error_with([&](Json& c) { c[option] = true; }),
                 AllOf(HasSubstr(option), HasSubstr("not supported"), HasSubstr("adapter_config.json")));
-  EXPECT_THAT(error_with([](Json& c) { c["layer_replication"] = {{0, 1}}; }), HasSubstr("layer_replication"));
+  for (const char* option : {"layer_replication", "alora_invocation_tokens", "trainable_token_indices",
+                             "arrow_config", "kasa_config", "monteclora_config"})
+    EXPECT_THAT(error_with([&](Json& c) {
+                  c[option] = {1, 2};
+                }),
+                AllOf(HasSubstr(option), HasSubstr("not supported")));
   EXPECT_THAT(error_with([](Json& c) { c["target_parameters"] = {"mlp.experts"}; }),
               HasSubstr("target_parameters"));
-  EXPECT_THAT(error_with([](Json& c) { c["init_lora_weights"] = "pissa"; }), HasSubstr("\"pissa\""));
+  for (const char* start : {"pissa", "pissa_niter_4", "olora", "corda", "loftq", "lora_ga"})
+    EXPECT_THAT(error_with([&](Json& c) { c["init_lora_weights"] = start; }),
+                AllOf(HasSubstr(start), HasSubstr("path_initial_model_for_weight_conversion")));
   EXPECT_THAT(error_with([](Json& c) { c["r"] = 5; }), HasSubstr("shape [4, 64], expected [5, 64]"));
   EXPECT_THAT(error_with([](Json& c) { c["r"] = "four"; }), HasSubstr("\"r\" is a string"));
   EXPECT_THAT(error_with([](Json& c) { c["lora_alpha"] = "x"; }), HasSubstr("lora_alpha"));
@@ -172,7 +260,15 @@ TEST(DamagedAdapter, Configuration) {
               }),
               HasSubstr("alpha_pattern"));
   EXPECT_THAT(error_with([](Json& c) { c["layers_pattern"] = "blocks", c["layers_to_transform"] = 0; }),
-              HasSubstr("layers_pattern"));
+              HasSubstr("matches no linear layer"));
+  EXPECT_THAT(error_with([](Json& c) { c["layers_to_transform"] = "0"; }), HasSubstr("whole numbers"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_modules"] = ".*q_proj", c["layers_to_transform"] = 0; }),
+              HasSubstr("layers_to_transform needs a list"));
+  EXPECT_THAT(error_with([](Json& c) { c["modules_to_save"] = "score"; }), HasSubstr("expected a list"));
+  EXPECT_THAT(error_with([](Json& c) {
+                c["modules_to_save"] = {"score", "v_proj"};
+              }),
+              HasSubstr("v_proj.lora_A.weight belongs to no target module"));
 }
 
 TEST(DamagedAdapter, Tensors) {
