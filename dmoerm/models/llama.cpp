@@ -26,6 +26,6 @@ void write(const nn::DecoderConfig& decoder, Json& config) {
 
 }  // namespace
 
-const Family kLlama = {"llama", "Llama", read, write, {"rotary_emb.inv_freq"}};
+const Family kLlama = {"llama", "Llama", read, write};
 
 }  // namespace dmoerm::models

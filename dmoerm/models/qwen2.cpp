@@ -69,6 +69,6 @@ void write(const nn::DecoderConfig& decoder, Json& config) {
 
 }  // namespace
 
-const Family kQwen2 = {"qwen2", "Qwen2", read, write, {"rotary_emb.inv_freq"}};
+const Family kQwen2 = {"qwen2", "Qwen2", read, write};
 
 }  // namespace dmoerm::models

@@ -64,19 +64,34 @@ void check_head(const Checkpoint& checkpoint) {
                   torch::IntArrayRef({config.vocab_size, config.hidden_size}));
 }
 
+// Adds the stored tensors of a canonical weight.
+void add_tensors(NamedTensors& tensors, const std::string& prefix, const WeightNames& names,
+                 const std::string& weight_name, const Tensor& weight) {
+  const auto stored = names.tensors_of(weight_name, weight.sizes().vec());
+  const Tensor plain = weight.detach().to(torch::kFloat32);
+  if (stored.size() == 1) {
+    tensors.emplace(prefix + stored.front(), plain);
+    return;
+  }
+  const auto num_parts = static_cast<int64_t>(stored.size());
+  const Tensor parts = plain.reshape({num_parts, -1, plain.size(-1)});
+  for (int64_t i = 0; i < num_parts; ++i) tensors.emplace(prefix + stored[i], parts[i]);
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
   DMOERM_ASSERT(checkpoint.decoder != nullptr);
   check_head(checkpoint);
-  const std::string prefix = class_suffix(checkpoint) == "Model" ? "" : "model.";
+  const WeightNames& names = find_family(checkpoint.family, "checkpoint").names;
+  const std::string prefix(class_suffix(checkpoint) == "Model" ? "" : names.prefix);
   NamedTensors tensors;
   for (const auto& [name, weight] : checkpoint.decoder->weights())
-    tensors.emplace(prefix + name, weight.detach().to(torch::kFloat32));
+    add_tensors(tensors, prefix, names, name, weight);
   if (checkpoint.head == HeadKind::Score)
     tensors.emplace("score.weight", checkpoint.score_weight.detach().to(torch::kFloat32));
   if (checkpoint.head == HeadKind::LanguageModel && !checkpoint.decoder->config().tied_embeddings)
-    tensors.emplace("lm_head.weight", checkpoint.lm_weight.detach().to(torch::kFloat32));
+    tensors.emplace(std::string(names.lm_head), checkpoint.lm_weight.detach().to(torch::kFloat32));
   save_safetensors(directory / "model.safetensors", tensors);
   write_file_atomically(directory / "config.json", dump_json(new_config(checkpoint), 2) + "\n");
 }

@@ -28,15 +28,36 @@ NamedTensors initial_weights(const DecoderConfig& config, uint64_t seed,
   return weights;
 }
 
+// The norms of one layer with their widths.
+std::vector<std::pair<std::string, int64_t>> layer_norms(const DecoderConfig& config) {
+  std::vector<std::pair<std::string, int64_t>> norms = {{"input_layernorm", config.hidden_size},
+                                                        {"post_attention_layernorm", config.hidden_size}};
+  if (config.query_key_norm != QueryKeyNorm::None) {
+    const bool all = config.query_key_norm == QueryKeyNorm::All;
+    norms.emplace_back("self_attn.q_norm", config.head_dim * (all ? config.num_heads : 1));
+    norms.emplace_back("self_attn.k_norm", config.head_dim * (all ? config.num_kv_heads : 1));
+  }
+  if (config.latent) {
+    norms.emplace_back("self_attn.kv_a_layernorm", config.latent->key_value_rank);
+    if (config.latent->query_rank > 0)
+      norms.emplace_back("self_attn.q_a_layernorm", config.latent->query_rank);
+  }
+  return norms;
+}
+
 }  // namespace
 
 std::map<std::string, std::vector<int64_t>> weight_shapes(const DecoderConfig& config) {
   std::map<std::string, std::vector<int64_t>> shapes;
   shapes["embed_tokens.weight"] = {config.vocab_size, config.hidden_size};
-  shapes["norm.weight"] = {config.hidden_size};
+  const auto add_norm = [&](const std::string& name, int64_t size) {
+    shapes[name + ".weight"] = {size};
+    if (config.norm == NormKind::Layer) shapes[name + ".bias"] = {size};
+  };
+  add_norm("norm", config.hidden_size);
   for (int64_t layer = 0; layer < config.num_layers; ++layer)
-    for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
-      shapes[fmt::format("layers.{}.{}.weight", layer, norm)] = {config.hidden_size};
+    for (const auto& [name, size] : layer_norms(config))
+      add_norm(fmt::format("layers.{}.{}", layer, name), size);
   for (const LinearShape& linear : config.linear_layers()) {
     shapes[linear.name + ".weight"] = {linear.out, linear.in};
     if (linear.bias) shapes[linear.name + ".bias"] = {linear.out};
@@ -54,14 +75,15 @@ Decoder::Decoder(DecoderConfig config, NamedTensors weights)
   DMOERM_ASSERT(shapes.size() == weights_.size());
   for (const auto& [name, shape] : shapes)
     DMOERM_ASSERT(weights_.at(name).sizes() == torch::IntArrayRef(shape));
-  frequencies_ = rotary_frequencies(config_.rotary, config_.head_dim);
+  frequencies_ = rotary_frequencies(config_.rotary, config_.rotated_channels());
 }
 
 Tensor Decoder::block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD, const Rows& rows) const {
   const std::string prefix = fmt::format("layers.{}.", layer);
   const Tensor attended = attention(pass, layer, pass.norm(prefix + "input_layernorm", x_TD), rows);
-  const Tensor h_QD = rows.select(x_TD) + attended;
-  return h_QD + feed_forward(pass, layer, pass.norm(prefix + "post_attention_layernorm", h_QD), rows);
+  const Tensor x_QD = rows.select(x_TD), h_QD = x_QD + attended;
+  const Tensor& mlp_input = config_.parallel_residual ? x_QD : h_QD;
+  return h_QD + feed_forward(pass, layer, pass.norm(prefix + "post_attention_layernorm", mlp_input), rows);
 }
 
 Tensor Decoder::run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const {

@@ -48,7 +48,7 @@ class Decoder {
 
   DecoderConfig config_;
   NamedTensors weights_;
-  Tensor frequencies_;  // rotary, [head_dim / 2] float32
+  Tensor frequencies_;  // rotary, [rotated channels / 2] float32
 };
 
 // Every weight of such a decoder by canonical name.

@@ -2,6 +2,7 @@
 // T rows, Q rows that a layer computes, I inputs, O outputs, C head size.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,9 @@ class ForwardPass {
   // x_QI [Q, I] -> [Q, O]: the linear layer `name`, its bias, and each expert's LoRA on the expert's own
   // rows.
   Tensor linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const;
-  Tensor norm(const std::string& name, const Tensor& x_QD) const;
-  // x_QHC [Q, H, C], turned by the rows' positions.
+  // The norm `name` over the last dimension; with the configuration's epsilon where none is given.
+  Tensor norm(const std::string& name, const Tensor& x_QD, std::optional<double> eps = {}) const;
+  // x_QHC [Q, H, C], its first channels (or all) turned by the rows' positions.
   Tensor rotate(const Tensor& x_QHC, const Rows& rows) const;
 
  private:
@@ -48,7 +50,7 @@ class ForwardPass {
   const ExpertSet* experts_;
   double dropout_ = 0;
   Rows all_rows_;
-  Tensor cos_TC, sin_TC;  // [T, C / 2] float32
+  Tensor cos_TC, sin_TC;  // [T, rotated channels / 2] float32
 };
 
 }  // namespace dmoerm::nn
