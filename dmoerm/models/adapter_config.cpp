@@ -35,10 +35,6 @@ void refuse_unsupported(ConfigReader& config) {
   ignore_harmless(config);
 }
 
-bool matches(const text::Regex& pattern, const std::string& layer) {
-  return pattern.find(kModulePrefix + layer, 0).found;
-}
-
 // rank_pattern and alpha_pattern: the first expression that matches counts, so the file's order matters.
 template <typename T>
 std::vector<std::pair<text::Regex, T>> read_patterns(ConfigReader& config, const std::string& text,
@@ -55,15 +51,16 @@ std::vector<std::pair<text::Regex, T>> read_patterns(ConfigReader& config, const
 }
 
 template <typename T>
-T first_match(const std::vector<std::pair<text::Regex, T>>& patterns, const std::string& layer, T fallback) {
+T first_match(const std::vector<std::pair<text::Regex, T>>& patterns, const std::string& name, T fallback) {
   for (const auto& [pattern, value] : patterns)
-    if (matches(pattern, layer)) return value;
+    if (pattern.find(name, 0).found) return value;
   return fallback;
 }
 
 }  // namespace
 
-AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vector<nn::LinearShape>& layers)
+AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vector<nn::LinearShape>& layers,
+                             const WeightNames& names)
     : where_(path.string()) {
   const std::string text = read_file(path);
   ConfigReader config(parse_json(text, where_), where_);
@@ -80,15 +77,21 @@ AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vecto
   alphas_ = read_patterns<double>(config, text, "alpha_pattern");
 
   const TargetRules rules(config);
-  std::ranges::copy_if(layers, std::back_inserter(targets_),
-                       [&](const auto& layer) { return rules.selects(kModulePrefix + layer.name); });
-  if (targets_.empty())
+  std::ranges::copy_if(adapted_modules(layers, names), std::back_inserter(modules_),
+                       [&](const AdaptedModule& module) { return rules.selects(module.name); });
+  std::ranges::copy_if(expert_stacks(layers, names), std::back_inserter(stacks_),
+                       [&](const ExpertStack& stack) { return rules.selects_parameter(stack.name()); });
+  if (modules_.empty() && stacks_.empty())
     fail(where_, "target_modules {} matches no linear layer", config.raw("target_modules").dump());
+  if (!rules.parameters().empty() && stacks_.empty())
+    fail(where_, "target_parameters {} matches no experts of the model",
+         config.raw("target_parameters").dump());
+  options_.target_parameters = rules.parameters();
   options_.target_modules.clear();
   if (rules.plain_list())
     options_.target_modules = *rules.plain_list();
   else
-    for (const nn::LinearShape& layer : targets_) options_.target_modules.push_back(layer.name);
+    for (const AdaptedModule& module : modules_) options_.target_modules.push_back(module.name);
 
   // Names that the model does not have are allowed, as in PEFT; what they would have saved is then left over.
   saves_score_ = std::ranges::count(rules.saved_modules(), "score") > 0;
@@ -96,12 +99,12 @@ AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vecto
     fail(where_, "option \"{}\" is {}: not supported", option, config.raw(option).dump());
 }
 
-int64_t AdapterConfig::rank_of(const std::string& layer) const {
-  return first_match(ranks_, layer, options_.rank);
+int64_t AdapterConfig::rank_of(const std::string& name) const {
+  return first_match(ranks_, name, options_.rank);
 }
 
-double AdapterConfig::scale_of(const std::string& layer) const {
-  return lora_scale(first_match(alphas_, layer, options_.alpha), rank_of(layer), options_.rslora);
+double AdapterConfig::scale_of(const std::string& name) const {
+  return lora_scale(first_match(alphas_, name, options_.alpha), rank_of(name), options_.rslora);
 }
 
 }  // namespace dmoerm::models

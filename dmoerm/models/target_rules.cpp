@@ -10,6 +10,11 @@ std::string lower(std::string text) {
   return text;
 }
 
+bool ends_with_any(const std::string& name, const std::vector<std::string>& ends) {
+  return std::ranges::any_of(
+      ends, [&](const std::string& end) { return name == end || name.ends_with("." + end); });
+}
+
 std::set<int64_t> layer_list(ConfigReader& config) {
   const Json& value = config.raw("layers_to_transform");
   if (value.is_null()) return {};
@@ -75,6 +80,7 @@ bool ModuleNames::holds_whole(const std::string& module) const {
 TargetRules::TargetRules(ConfigReader& config)
     : targets_(config, "target_modules"),
       excluded_(config, "exclude_modules"),
+      parameters_(string_list(config, "target_parameters")),
       saved_(string_list(config, "modules_to_save")),
       layers_(layer_list(config)),
       layer_numbers_(number_patterns(config)) {
@@ -92,6 +98,10 @@ bool TargetRules::selects(const std::string& module) const {
   if (all_linear_) return true;
   if (!targets_.holds(module)) return false;
   return layers_.empty() || targets_.holds_whole(module) || in_chosen_layer(module);
+}
+
+bool TargetRules::selects_parameter(const std::string& name) const {
+  return ends_with_any(name, parameters_);
 }
 
 bool TargetRules::in_chosen_layer(const std::string& module) const {

@@ -37,6 +37,8 @@ class TargetRules {
   explicit TargetRules(ConfigReader& config);
   // `module` with its prefix: "model.layers.0.self_attn.q_proj".
   bool selects(const std::string& module) const;
+  bool selects_parameter(const std::string& name) const;  // "model.layers.0.mlp.experts.down_proj"
+  const std::vector<std::string>& parameters() const { return parameters_; }
   // The list of names that alone says the same, or null when there is none.
   const std::vector<std::string>* plain_list() const;
   const std::vector<std::string>& saved_modules() const { return saved_; }
@@ -46,7 +48,8 @@ class TargetRules {
 
   bool all_linear_ = false;
   ModuleNames targets_, excluded_;
-  std::vector<std::string> saved_;  // modules_to_save
+  std::vector<std::string> parameters_;  // target_parameters
+  std::vector<std::string> saved_;       // modules_to_save
   std::vector<text::Regex> saved_patterns_;
   std::set<int64_t> layers_;                // layers_to_transform; empty: all
   std::vector<text::Regex> layer_numbers_;  // what a layer's number follows

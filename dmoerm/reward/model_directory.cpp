@@ -27,7 +27,8 @@ InnerModel load_task(const TaskEntry& entry, const fs::path& directory, Bases& b
   inner.aliases = entry.aliases;
   inner.base = load_base(bases, directory, entry.base, options);
   for (const auto& expert : entry.experts)
-    inner.experts.push_back(CapabilityExpert::load(directory / expert.path, expert.point, inner.decoder()));
+    inner.experts.push_back(CapabilityExpert::load(directory / expert.path, expert.point, inner.decoder(),
+                                                   inner.base->checkpoint.names()));
   if (!entry.aggregator.empty())
     inner.aggregator =
         Aggregator::load(directory / entry.aggregator, static_cast<int64_t>(entry.experts.size()),
@@ -44,13 +45,15 @@ TaskRouter load_router(const RouterEntry& entry, const fs::path& directory, cons
                     : entry.kind == "adapter"  ? RouterKind::Adapter
                                                : RouterKind::Head;
   std::shared_ptr<nn::Decoder> shared;
+  models::WeightNames names;
   if (kind != RouterKind::Classifier) {
     if (bases.size() != 1)
       fail((directory / entry.path).string(), "a router of kind \"{}\" needs one shared base, found {}",
            entry.kind, bases.size());
     shared = bases.begin()->second->checkpoint.decoder;
+    names = bases.begin()->second->checkpoint.names();
   }
-  return TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options);
+  return TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options, names);
 }
 
 TaskEntry save_task(const InnerModel& inner, const fs::path& directory) {

@@ -53,7 +53,7 @@ void train_single(const RunConfig& config, const RunOptions& options) {
   AtomicDirectory directory(config.out / "model");
   if (config.phase1_form == "lora") {
     std::vector<models::Adapter> adapters = {
-        models::new_adapter(*base.decoder, config.phase1_lora, config.seed)};
+        models::new_adapter(*base.decoder, config.phase1_lora, config.seed, base.names())};
     adapters[0].base_model = fs::absolute(config.base).string();
     std::vector<PreferenceLane> lanes;
     lanes.push_back(std::move(lane));

@@ -89,8 +89,8 @@ TEST(Adapter, RankAndAlphaPatternsAreWrittenAndRead) {
   save_adapter(directory.path(), adapter);
   const Json config = load_json(directory.path() / "adapter_config.json");
   EXPECT_EQ(config["rank_pattern"],
-            (Json{{"layers.0.self_attn.v_proj", 6}, {"layers.1.self_attn.q_proj", 2}}));
-  EXPECT_EQ(config["alpha_pattern"], (Json{{"layers.1.self_attn.q_proj", 1.5}}));
+            (Json{{"model.layers.0.self_attn.v_proj", 6}, {"model.layers.1.self_attn.q_proj", 2}}));
+  EXPECT_EQ(config["alpha_pattern"], (Json{{"model.layers.1.self_attn.q_proj", 1.5}}));
   EXPECT_TRUE(config["modules_to_save"].is_null());
   expect_same_adapter(load_adapter(directory.path(), decoder()), adapter);
 }
@@ -137,7 +137,7 @@ std::vector<std::string> layers_with(Change change) {
   edit_json(directory.path() / "adapter_config.json", change);
   const AdapterConfig config(directory.path() / "adapter_config.json", decoder().config().linear_layers());
   std::vector<std::string> names;
-  for (const nn::LinearShape& layer : config.targets()) names.push_back(layer.name);
+  for (const AdaptedModule& module : config.modules()) names.push_back(module.layer.name);
   return names;
 }
 
@@ -234,8 +234,8 @@ TEST(DamagedAdapter, Configuration) {
                   c[option] = {1, 2};
                 }),
                 AllOf(HasSubstr(option), HasSubstr("not supported")));
-  EXPECT_THAT(error_with([](Json& c) { c["target_parameters"] = {"mlp.experts"}; }),
-              HasSubstr("target_parameters"));
+  EXPECT_THAT(error_with([](Json& c) { c["target_parameters"] = {"mlp.experts.down_proj"}; }),
+              HasSubstr("target_parameters [\"mlp.experts.down_proj\"] matches no experts"));
   for (const char* start : {"pissa", "pissa_niter_4", "olora", "corda", "loftq", "lora_ga"})
     EXPECT_THAT(error_with([&](Json& c) { c["init_lora_weights"] = start; }),
                 AllOf(HasSubstr(start), HasSubstr("path_initial_model_for_weight_conversion")));
