@@ -24,18 +24,21 @@ QueriesKeysValues projections(const ForwardPass& pass, const std::string& prefix
   const auto heads = [&](const Tensor& x, int64_t count) {
     return x.view({x.size(0), count, config.head_dim});
   };
+  const auto clipped = [&](const Tensor& x) {
+    return config.clip_qkv > 0 ? x.clamp(-config.clip_qkv, config.clip_qkv) : x;
+  };
   // With its norm, where there is one, and turned.
   const auto turned = [&](const char* name, const char* norm, const Tensor& x, const Rows& x_rows,
                           int64_t count) {
     Tensor y = pass.linear(prefix + name, x, x_rows);
     if (config.query_key_norm == QueryKeyNorm::All) y = pass.norm(prefix + norm, y);
-    y = heads(y, count);
+    y = heads(clipped(y), count);
     if (config.query_key_norm == QueryKeyNorm::Head) y = pass.norm(prefix + norm, y);
     return pass.rotate(y, x_rows);
   };
   return {turned("q_proj", "q_norm", rows.select(x_TD), rows, config.num_heads),
           turned("k_proj", "k_norm", x_TD, pass.all_rows(), config.num_kv_heads),
-          heads(pass.linear(prefix + "v_proj", x_TD, pass.all_rows()), config.num_kv_heads)};
+          heads(clipped(pass.linear(prefix + "v_proj", x_TD, pass.all_rows())), config.num_kv_heads)};
 }
 
 }  // namespace

@@ -4,13 +4,14 @@
 #include "dmoerm/core/random.h"
 #include "dmoerm/nn/attention.h"
 #include "dmoerm/nn/feed_forward.h"
+#include "dmoerm/nn/moe_layer.h"
 #include "dmoerm/nn/rotary_frequencies.h"
 
 namespace dmoerm::nn {
 namespace {
 
 Tensor initial_weight(const std::string& name, const std::vector<int64_t>& shape, uint64_t seed) {
-  if (name.ends_with(".bias")) return torch::zeros(shape, torch::kFloat32);
+  if (name.ends_with("bias")) return torch::zeros(shape, torch::kFloat32);
   if (shape.size() == 1) return torch::ones(shape, torch::kFloat32);  // norms
   Tensor weight = torch::empty(shape, torch::kFloat32);
   RandomStream stream(seed, name);
@@ -45,6 +46,18 @@ std::vector<std::pair<std::string, int64_t>> layer_norms(const DecoderConfig& co
   return norms;
 }
 
+// Router and stacked experts of a sparse layer.
+void add_moe_shapes(const DecoderConfig& config, int64_t layer,
+                    std::map<std::string, std::vector<int64_t>>& shapes) {
+  const MoeConfig& moe = *config.moe;
+  const int64_t E = moe.router.num_experts, D = config.hidden_size, F = moe.intermediate_size;
+  const std::string prefix = fmt::format("layers.{}.mlp.", layer);
+  shapes[prefix + "gate.weight"] = {E, D};
+  if (moe.router.correction_bias) shapes[prefix + kCorrectionBias] = {E};
+  shapes[prefix + "experts.gate_up_proj"] = {E, 2 * F, D};
+  shapes[prefix + "experts.down_proj"] = {E, D, F};
+}
+
 }  // namespace
 
 std::map<std::string, std::vector<int64_t>> weight_shapes(const DecoderConfig& config) {
@@ -58,7 +71,10 @@ std::map<std::string, std::vector<int64_t>> weight_shapes(const DecoderConfig& c
   for (int64_t layer = 0; layer < config.num_layers; ++layer)
     for (const auto& [name, size] : layer_norms(config))
       add_norm(fmt::format("layers.{}.{}", layer, name), size);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer)
+    if (config.is_sparse(layer)) add_moe_shapes(config, layer, shapes);
   for (const LinearShape& linear : config.linear_layers()) {
+    if (linear.stacked) continue;
     shapes[linear.name + ".weight"] = {linear.out, linear.in};
     if (linear.bias) shapes[linear.name + ".bias"] = {linear.out};
   }
@@ -83,7 +99,9 @@ Tensor Decoder::block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD
   const Tensor attended = attention(pass, layer, pass.norm(prefix + "input_layernorm", x_TD), rows);
   const Tensor x_QD = rows.select(x_TD), h_QD = x_QD + attended;
   const Tensor& mlp_input = config_.parallel_residual ? x_QD : h_QD;
-  return h_QD + feed_forward(pass, layer, pass.norm(prefix + "post_attention_layernorm", mlp_input), rows);
+  const Tensor normed_QD = pass.norm(prefix + "post_attention_layernorm", mlp_input);
+  return h_QD + (config_.is_sparse(layer) ? moe_layer(pass, layer, normed_QD, rows)
+                                          : feed_forward(pass, prefix + "mlp.", normed_QD, rows));
 }
 
 Tensor Decoder::run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const {
@@ -96,13 +114,14 @@ Tensor Decoder::run(const ForwardPass& pass, const Batch& batch, const Rows& row
   return pass.norm("norm", block(pass, config_.num_layers - 1, x_TD, rows));
 }
 
-Tensor Decoder::hidden(const Batch& batch, const ExpertSet* experts) const {
-  const ForwardPass pass(config_, weights_, frequencies_, batch, experts);
+Tensor Decoder::hidden(const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing) const {
+  const ForwardPass pass(config_, weights_, frequencies_, batch, experts, routing);
   return run(pass, batch, pass.all_rows());
 }
 
-Tensor Decoder::last_hidden(const Batch& batch, const ExpertSet* experts) const {
-  const ForwardPass pass(config_, weights_, frequencies_, batch, experts);
+Tensor Decoder::last_hidden(const Batch& batch, const ExpertSet* experts,
+                            const RoutingOptions& routing) const {
+  const ForwardPass pass(config_, weights_, frequencies_, batch, experts, routing);
   const Rows rows = pass.last_rows();
   const Tensor state_QD = run(pass, batch, rows);
   return state_QD.index_select(0, torch::searchsorted(rows.index_Q, batch.last_token_R));
@@ -116,7 +135,8 @@ std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> Decoder::linear
 }
 
 void Decoder::set_requires_grad(bool value) {
-  for (auto& [name, weight] : weights_) weight.set_requires_grad(value);
+  for (auto& [name, weight] : weights_)
+    if (!name.ends_with(kCorrectionBias)) weight.set_requires_grad(value);
 }
 
 torch::Device Decoder::device() const {

@@ -35,7 +35,7 @@ void check_rotated_channels(const DecoderConfig& config, std::string_view where)
          most);
 }
 
-using AddLinear = std::function<void(const char* name, int64_t out, int64_t in, bool bias)>;
+using AddLinear = std::function<void(const std::string& name, int64_t out, int64_t in, bool bias)>;
 
 void add_attention(const DecoderConfig& config, const AddLinear& add) {
   const int64_t D = config.hidden_size, H = config.num_heads, C = config.head_dim;
@@ -64,6 +64,24 @@ void add_feed_forward(const DecoderConfig& config, const AddLinear& add) {
   add("mlp.down_proj", config.hidden_size, config.intermediate_size, config.mlp_bias);
 }
 
+// The projections of the experts, slices of stacked tensors, and the layers beside them.
+void add_moe(const DecoderConfig& config, int64_t layer, std::vector<LinearShape>& result) {
+  const int64_t D = config.hidden_size, F = config.moe->intermediate_size;
+  const int64_t S = config.moe->shared_intermediate_size;
+  const std::string prefix = fmt::format("layers.{}.mlp.", layer);
+  for (int64_t expert = 0; expert < config.moe->router.num_experts; ++expert) {
+    const std::string name = fmt::format("{}experts.{}.", prefix, expert);
+    result.push_back({name + "gate_proj", F, D, false, true});
+    result.push_back({name + "up_proj", F, D, false, true});
+    result.push_back({name + "down_proj", D, F, false, true});
+  }
+  if (S == 0) return;
+  result.push_back({prefix + "shared_expert.gate_proj", S, D});
+  result.push_back({prefix + "shared_expert.up_proj", S, D});
+  result.push_back({prefix + "shared_expert.down_proj", D, S});
+  if (config.moe->shared_expert_gate) result.push_back({prefix + "shared_expert_gate", 1, D});
+}
+
 }  // namespace
 
 void DecoderConfig::validate(std::string_view where) const {
@@ -78,6 +96,7 @@ void DecoderConfig::validate(std::string_view where) const {
     fail(where, "{} attention heads are not a multiple of {} key/value heads", num_heads, num_kv_heads);
   if (head_dim % 2 != 0) fail(where, "head_dim is {}, expected an even number", head_dim);
   if (!(norm_eps >= 0 && norm_eps < 1)) fail(where, "norm epsilon is {}, expected 0 to 1", norm_eps);
+  if (!(clip_qkv >= 0)) fail(where, "clip_qkv is {}, expected a positive number", clip_qkv);
   if (sliding_window < 0) fail(where, "sliding_window is {}, expected a positive number", sliding_window);
   if (!windowed_layers.empty() && static_cast<int64_t>(windowed_layers.size()) != num_layers)
     fail(where, "layer types are given for {} layers, the model has {}", windowed_layers.size(), num_layers);
@@ -86,6 +105,8 @@ void DecoderConfig::validate(std::string_view where) const {
   check_activation(activation, where);
   check_rotary(rotary, where);
   check_rotated_channels(*this, where);
+  DMOERM_ASSERT(!moe || gated_mlp);
+  if (moe) moe->validate(num_layers, where);
 }
 
 int64_t DecoderConfig::window_of(int64_t layer) const {
@@ -106,19 +127,26 @@ double DecoderConfig::attention_scale() const {
 std::vector<LinearShape> DecoderConfig::linear_layers() const {
   std::vector<LinearShape> result;
   for (int64_t layer = 0; layer < num_layers; ++layer) {
-    const auto add = [&](const char* name, int64_t out, int64_t in, bool bias) {
+    const auto add = [&](const std::string& name, int64_t out, int64_t in, bool bias) {
       result.push_back({fmt::format("layers.{}.{}", layer, name), out, in, bias});
     };
     add_attention(*this, add);
-    add_feed_forward(*this, add);
+    if (is_sparse(layer))
+      add_moe(*this, layer, result);
+    else
+      add_feed_forward(*this, add);
   }
   return result;
 }
 
 int64_t DecoderConfig::num_matmul_parameters() const {
-  int64_t total = 0;
-  for (const LinearShape& linear : linear_layers()) total += linear.out * linear.in;
-  return total;
+  int64_t total = 0, stacked = 0;
+  for (const LinearShape& linear : linear_layers())
+    (linear.stacked ? stacked : total) += linear.out * linear.in;
+  if (stacked == 0) return total;
+  for (int64_t layer = 0; layer < num_layers; ++layer)
+    if (is_sparse(layer)) total += moe->router.num_experts * hidden_size;
+  return total + stacked / moe->router.num_experts * moe->router.top_k;
 }
 
 }  // namespace dmoerm::nn

@@ -51,8 +51,8 @@ Tensor rotary_angles(const DecoderConfig& config, const Tensor& frequencies, con
 }  // namespace
 
 ForwardPass::ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
-                         const Batch& batch, const ExpertSet* experts)
-    : config_(config), weights_(weights), batch_(batch), experts_(experts) {
+                         const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing)
+    : config_(config), weights_(weights), batch_(batch), experts_(experts), routing_(routing) {
   const Tensor angles_TC = rotary_angles(config, frequencies, batch);
   const double factor = rotary_attention_factor(config.rotary);
   cos_TC = angles_TC.cos() * factor;
@@ -76,6 +76,13 @@ Rows ForwardPass::last_rows() const {
   if (dropout_ > 0)
     for (const int64_t row : rows.index) rows.dropout_keys.push_back(all_rows_.dropout_keys[row]);
   return rows;
+}
+
+std::vector<uint64_t> ForwardPass::row_keys(const Rows& rows) const {
+  if (rows.index.empty()) return batch_.row_keys;
+  std::vector<uint64_t> keys;
+  for (const int64_t row : rows.index) keys.push_back(batch_.row_keys[row]);
+  return keys;
 }
 
 const Tensor& ForwardPass::weight(const std::string& name) const {
