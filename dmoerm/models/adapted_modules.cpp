@@ -57,8 +57,7 @@ std::string module_name(const WeightNames& names, const std::string& layer) {
 std::vector<AdaptedModule> adapted_modules(const std::vector<nn::LinearShape>& layers,
                                            const WeightNames& names) {
   std::vector<AdaptedModule> result;
-  for (const nn::LinearShape& layer : layers)
-    result.push_back({module_name(names, layer.name), layer, split_expert_layer(layer.name).has_value()});
+  for (const nn::LinearShape& layer : layers) result.push_back({module_name(names, layer.name), layer});
   return result;
 }
 

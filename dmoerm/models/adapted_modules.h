@@ -13,7 +13,6 @@ namespace dmoerm::models {
 struct AdaptedModule {
   std::string name;       // "model.layers.0.self_attn.q_proj", "model.layers.0.block_sparse_moe.experts.3.w1"
   nn::LinearShape layer;  // "layers.0.self_attn.q_proj", "layers.0.mlp.experts.3.gate_proj"
-  bool of_expert = false;  // a projection of one expert, which only releases before transformers 5 have
 };
 
 // The matrices [E, out, in] of all experts in one parameter, as transformers 5 keeps them.

@@ -101,15 +101,15 @@ void check_is_adapter(const fs::path& directory) {
 // Modules of single experts exist only before transformers 5: there "gate_proj" means dense layers alone, and
 // the file has no tensor for an expert.
 bool is_in_file(const AdaptedModule& module, const AdapterTensors& tensors) {
-  return !module.of_expert || tensors.contains(tensor_name(module.name, "lora_A"));
+  return !module.layer.stacked || tensors.contains(tensor_name(module.name, "lora_A"));
 }
 
 void load_modules(Adapter& adapter, const AdapterConfig& config, AdapterTensors& tensors) {
   const bool has_experts = std::ranges::any_of(config.modules(), [&](const AdaptedModule& module) {
-    return module.of_expert && is_in_file(module, tensors);
+    return module.layer.stacked && is_in_file(module, tensors);
   });
   for (const AdaptedModule& module : config.modules()) {
-    if (module.of_expert && !has_experts) continue;
+    if (module.layer.stacked && !has_experts) continue;
     const int64_t rank = config.rank_of(module.name);
     adapter.lora.pairs[module.layer.name] = {
         tensors.take(tensor_name(module.name, "lora_A"), rank, module.layer.in),

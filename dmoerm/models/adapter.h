@@ -20,7 +20,7 @@ struct LoraOptions {
   std::vector<std::string> target_modules = {"q_proj", "v_proj"};
   // Ends of names of stacked experts ("mlp.experts.down_proj") that PEFT adapts as parameters. Only of
   // adapters that were read; the LoRAs of such experts are written as stacks again.
-  std::vector<std::string> target_parameters;
+  std::vector<std::string> target_parameters = {};
 };
 
 struct Adapter {

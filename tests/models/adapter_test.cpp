@@ -205,6 +205,156 @@ TEST(Adapter, MergedWeightsGiveTheSameStates) {
   }
 }
 
+// A decoder with 3 experts in its second layer, widths 16 and 12, and Mixtral's names.
+nn::Decoder sparse_decoder() {
+  nn::DecoderConfig config;
+  config.vocab_size = 40;
+  config.hidden_size = 16;
+  config.intermediate_size = 20;
+  config.num_layers = 2;
+  config.num_heads = config.num_kv_heads = 2;
+  config.head_dim = 8;
+  config.moe.emplace();
+  config.moe->router.num_experts = 3;
+  config.moe->router.top_k = 2;
+  config.moe->intermediate_size = 12;
+  config.moe->sparse_layers = {false, true};
+  return nn::Decoder(config, 3);
+}
+
+WeightNames mixtral_names() {
+  return {.modules = {{"mlp.experts.gate_up_proj",
+                       {"block_sparse_moe.experts.*.w1.weight", "block_sparse_moe.experts.*.w3.weight"}},
+                      {"mlp.experts.down_proj", {"block_sparse_moe.experts.*.w2.weight"}}}};
+}
+
+void write_adapter(const fs::path& directory, const Json& config, const NamedTensors& tensors) {
+  Json whole = {{"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 3}};
+  whole.update(config);
+  write_file_atomically(directory / "adapter_config.json", dump_json(whole));
+  save_safetensors(directory / "adapter_model.safetensors", tensors);
+}
+
+// The adapter as it runs equals its merged weights, and what is saved is what was read.
+void expect_runs_and_saves(const fs::path& directory, const nn::Decoder& decoder, const Adapter& adapter) {
+  const std::vector<int32_t> tokens = {3, 5, 8, 13, 21, 34, 2};
+  const std::vector<data::PackItem> items = {{tokens, 0, 0}};
+  nn::ExpertSet experts;
+  experts.experts.push_back(adapter.lora);
+  const Tensor merged = merge_adapter(decoder, adapter.lora).last_hidden(packed({tokens}));
+  const nn::Batch batch = nn::to_device(data::pack(items, 1), torch::kCPU);
+  expect_close(merged, decoder.last_hidden(batch, &experts), 1e-5, "merged");
+  EXPECT_FALSE(torch::allclose(merged, decoder.last_hidden(packed({tokens})), 1e-3, 1e-3));
+  const TemporaryDirectory saved;
+  save_adapter(saved.path(), adapter);
+  const NamedTensors before = load_safetensors(directory / "adapter_model.safetensors");
+  const NamedTensors after = load_safetensors(saved.path() / "adapter_model.safetensors");
+  ASSERT_EQ(after.size(), before.size());
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(torch::equal(after.at(name), tensor)) << name;
+  expect_same_adapter(load_adapter(saved.path(), decoder, adapter.names), adapter);
+}
+
+TEST(Adapter, ExpertsAsStackedParameters) {
+  const nn::Decoder decoder = sparse_decoder();
+  const std::string experts = "base_model.model.model.layers.1.mlp.experts.";
+  torch::manual_seed(4);
+  // down_proj has rank 4; PEFT keeps gate_up_proj inside it.
+  const Tensor a = torch::randn({6, 16}), b = torch::randn({24, 6}), down_a = torch::randn({12, 12}),
+               down_b = torch::randn({16, 12}), q_a = torch::randn({2, 16}), q_b = torch::randn({16, 2});
+  const NamedTensors tensors = {{experts + "base_layer.lora_A.weight", a},
+                                {experts + "base_layer.lora_B.weight", b},
+                                {experts + "lora_A.weight", down_a},
+                                {experts + "lora_B.weight", down_b},
+                                {"base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight", q_a},
+                                {"base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight", q_b}};
+  const Json config = {{"target_modules", {"1.self_attn.q_proj"}},
+                       {"target_parameters", {"mlp.experts.gate_up_proj", "mlp.experts.down_proj"}},
+                       {"rank_pattern", {{"experts.down_proj", 4}}}};
+  const TemporaryDirectory directory;
+  write_adapter(directory.path(), config, tensors);
+  const Adapter adapter = load_adapter(directory.path(), decoder, mixtral_names());
+  EXPECT_EQ(adapter.lora.pairs.size(), 7u);
+  // PEFT: delta [E, out, in] = einsum("o r e, e r i -> e o i", B as [out, r, E], A as [E, r, in]) alpha / r
+  const nn::Decoder merged = merge_adapter(decoder, adapter.lora);
+  const auto expect_delta = [&](const char* name, const Tensor& a, const Tensor& b, double scale) {
+    const Tensor delta =
+        torch::einsum("ore,eri->eoi", {b.view({b.size(0), -1, 3}), a.view({3, -1, a.size(1)})});
+    expect_close(merged.weights().at(name), decoder.weights().at(name) + delta * scale, 1e-6, name);
+  };
+  expect_delta("layers.1.mlp.experts.gate_up_proj", a, b, 1.5);
+  expect_delta("layers.1.mlp.experts.down_proj", down_a, down_b, 0.75);
+  expect_runs_and_saves(directory.path(), decoder, adapter);
+
+  // One parameter alone is not nested.
+  const TemporaryDirectory one;
+  write_adapter(one.path(),
+                {{"target_modules", Json::array()}, {"target_parameters", {"experts.gate_up_proj"}}},
+                {{experts + "lora_A.weight", a}, {experts + "lora_B.weight", b}});
+  expect_runs_and_saves(one.path(), decoder, load_adapter(one.path(), decoder, mixtral_names()));
+  // The sizes of a stack are checked.
+  write_adapter(one.path(), {{"target_modules", Json::array()}, {"target_parameters", {"experts.down_proj"}}},
+                {{experts + "lora_A.weight", a}, {experts + "lora_B.weight", b}});
+  EXPECT_THAT(error_of([&] { load_adapter(one.path(), decoder); }),
+              HasSubstr("shape [6, 16], expected [6, 12]"));
+}
+
+TEST(Adapter, ExpertsOneByOne) {
+  const nn::Decoder decoder = sparse_decoder();
+  torch::manual_seed(5);
+  NamedTensors tensors;
+  for (int e = 0; e < 3; ++e)
+    for (const char* name : {"w1", "w2", "w3"}) {
+      const bool down = std::string(name) == "w2";
+      const auto module =
+          fmt::format("base_model.model.model.layers.1.block_sparse_moe.experts.{}.{}", e, name);
+      tensors[module + ".lora_A.weight"] = torch::randn({2, down ? 12 : 16});
+      tensors[module + ".lora_B.weight"] = torch::randn({down ? 16 : 12, 2});
+    }
+  const TemporaryDirectory directory;
+  write_adapter(directory.path(), {{"target_modules", {"w1", "w2", "w3"}}}, tensors);
+  const Adapter adapter = load_adapter(directory.path(), decoder, mixtral_names());
+  EXPECT_EQ(adapter.lora.pairs.size(), 9u);
+  const auto tensor = [&](const char* name) {
+    return tensors.at(
+        fmt::format("base_model.model.model.layers.1.block_sparse_moe.experts.2.{}.weight", name));
+  };
+  const Tensor merged =
+      merge_adapter(decoder, adapter.lora).weights().at("layers.1.mlp.experts.gate_up_proj")[2];
+  const Tensor plain = decoder.weights().at("layers.1.mlp.experts.gate_up_proj")[2];
+  const Tensor gate = torch::mm(tensor("w1.lora_B"), tensor("w1.lora_A"));
+  const Tensor up = torch::mm(tensor("w3.lora_B"), tensor("w3.lora_A"));
+  expect_close(merged, plain + 1.5 * torch::cat({gate, up}), 1e-6, "gate_up_proj");
+  expect_runs_and_saves(directory.path(), decoder, adapter);
+
+  // An expert that is missing among others is an error; transformers 5 has modules of no expert at all.
+  tensors.erase("base_model.model.model.layers.1.block_sparse_moe.experts.2.w3.lora_A.weight");
+  write_adapter(directory.path(), {{"target_modules", {"w1", "w2", "w3"}}}, tensors);
+  EXPECT_THAT(error_of([&] { load_adapter(directory.path(), decoder, mixtral_names()); }),
+              HasSubstr("experts.2.w3.lora_A.weight is missing"));
+  Adapter dense = new_adapter(decoder, {2, 3, 0, false, {"0.mlp.gate_proj"}}, 1);
+  save_adapter(directory.path(), dense);
+  edit_json(directory.path() / "adapter_config.json", [](Json& c) { c["target_modules"] = {"gate_proj"}; });
+  EXPECT_EQ(load_adapter(directory.path(), decoder).lora.pairs.size(), 1u);
+}
+
+TEST(Adapter, ModulesAreNamedAsTheFamilyDoes) {
+  const WeightNames names = {
+      .prefix = "gpt_neox.",
+      .modules = {{"self_attn.q_proj", {"attention.query"}}, {"mlp.up_proj", {"mlp.dense_h_to_4h"}}}};
+  Adapter adapter = new_adapter(decoder(), {2, 3, 0, false, {"attention.query", "dense_h_to_4h"}}, 1, names);
+  EXPECT_EQ(adapter.lora.pairs.count("layers.1.mlp.up_proj"), 1u);
+  for (auto& [name, pair] : adapter.lora.pairs) pair.b.normal_();
+  const TemporaryDirectory directory;
+  save_adapter(directory.path(), adapter);
+  EXPECT_TRUE(SafeTensors(directory.path() / "adapter_model.safetensors")
+                  .contains("base_model.model.gpt_neox.layers.0.attention.query.lora_A.weight"));
+  expect_same_adapter(load_adapter(directory.path(), decoder(), names), adapter);
+  EXPECT_THAT(error_of([&] {
+                new_adapter(decoder(), {2, 3, 0, false, {"q_proj"}}, 1, names);
+              }),
+              HasSubstr("such as gpt_neox.layers.0.attention.query"));
+}
+
 TEST(Adapter, FirstPatternOfTheFileCounts) {
   TemporaryDirectory directory(fixture("llama-experts/expert0"));
   const fs::path path = directory.path() / "adapter_config.json";
