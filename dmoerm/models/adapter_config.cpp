@@ -50,6 +50,17 @@ std::vector<std::pair<text::Regex, T>> read_patterns(ConfigReader& config, const
   return result;
 }
 
+// Before 0.19.1 PEFT took a stack's two sizes for each other, unless transformers corrected it. Where they
+// differ the shapes tell.
+void refuse_ambiguous(const std::vector<ExpertStack>& stacks, const std::string& version,
+                      const std::string& where) {
+  if (!version.starts_with("0.17.") && !version.starts_with("0.18.") && version != "0.19.0") return;
+  for (const ExpertStack& stack : stacks)
+    if (stack.in == stack.out)
+      fail(where, "{} was saved by PEFT {}, which may have transposed it: not supported", stack.name(),
+           version);
+}
+
 template <typename T>
 T first_match(const std::vector<std::pair<text::Regex, T>>& patterns, const std::string& name, T fallback) {
   for (const auto& [pattern, value] : patterns)
@@ -86,6 +97,7 @@ AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vecto
   if (!rules.parameters().empty() && stacks_.empty())
     fail(where_, "target_parameters {} matches no experts of the model",
          config.raw("target_parameters").dump());
+  refuse_ambiguous(stacks_, config.get<std::string>("peft_version", ""), where_);
   options_.target_parameters = rules.parameters();
   options_.target_modules.clear();
   if (rules.plain_list())
