@@ -121,6 +121,10 @@ Tensor read_lm_weight(WeightFiles& files, const std::string& name, const nn::Dec
 
 }  // namespace
 
+const WeightNames& Checkpoint::names() const {
+  return find_family(family, "checkpoint").names;
+}
+
 Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options) {
   const fs::path config_path = directory / "config.json";
   if (!fs::exists(config_path) && fs::exists(directory / "adapter_config.json"))

@@ -69,6 +69,13 @@ void WeightFiles::open_shards(const fs::path& directory, const fs::path& index) 
     }
 }
 
+std::vector<fs::path> WeightFiles::paths() const {
+  std::vector<fs::path> result;
+  for (const SafeTensors& file : files_) result.push_back(file.path());
+  if (result.front() != where_) result.emplace_back(where_);
+  return result;
+}
+
 bool WeightFiles::any_begins_with(std::string_view prefix) const {
   const auto first = file_of_.lower_bound(std::string(prefix));
   return first != file_of_.end() && first->first.starts_with(prefix);

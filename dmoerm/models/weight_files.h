@@ -17,6 +17,9 @@ class WeightFiles {
   // Error for a missing file, an index that does not agree with its shards, and pickled weights.
   explicit WeightFiles(const std::filesystem::path& directory);
 
+  // The files themselves: weights, and the index where there is one.
+  std::vector<std::filesystem::path> paths() const;
+
   bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
   bool any_begins_with(std::string_view prefix) const;
 
