@@ -62,7 +62,8 @@ RotarySettings read_rotary(ConfigReader& config, const RotarySettings& fallback)
   nn::RotaryConfig& rotary = result.rotary;
   rotary.theta = config.get("rope_theta", rotary.theta);
   result.partial_factor = config.get("partial_rotary_factor", result.partial_factor);
-  const auto max_position = config.get<double>("max_position_embeddings", 2048);
+  // Families assume different lengths, so it must be said where it counts: a length of 0 is refused.
+  const auto max_position = config.get<double>("max_position_embeddings", 0);
   const bool old_spelling = config.has("rope_scaling");
   const char* key = old_spelling ? "rope_scaling" : "rope_parameters";
   if (!old_spelling && !config.has("rope_parameters")) return result;
