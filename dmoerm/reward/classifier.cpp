@@ -45,7 +45,8 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
   inner.base = std::make_shared<BaseModel>(BaseModel{".", models::load_checkpoint(directory, load_options)});
   const auto& checkpoint = inner.base->checkpoint;
   if (!options.adapter.empty()) {
-    CapabilityExpert expert{"", models::load_adapter(options.adapter, *checkpoint.decoder)};
+    CapabilityExpert expert{"",
+                            models::load_adapter(options.adapter, *checkpoint.decoder, checkpoint.names())};
     Tensor& head = expert.adapter.score_weight;
     if (!head.defined())
       fail(options.adapter.string(), "the adapter holds no score head, expected \"score.weight\"");

@@ -15,6 +15,8 @@
 
 namespace dmoerm::reward {
 
+struct ModelManifest;  // model_manifest.h
+
 struct DoubleLayerModel {
   std::string kind = "double_layer";
   std::string chat_format = "plain";
@@ -30,6 +32,9 @@ struct DoubleLayerModel {
   // must be there; the digests themselves are compared by changed_files().
   static DoubleLayerModel load(const std::filesystem::path& directory,
                                const models::LoadOptions& options = {});
+  // From the parts that a manifest names, as seen from `directory`; without the tokenizer, and unchecked.
+  static DoubleLayerModel assemble(const ModelManifest& manifest, const std::filesystem::path& directory,
+                                   const models::LoadOptions& options = {});
   // Writes everything atomically, with digests; an older model in its place is replaced.
   void save(const std::filesystem::path& directory) const;
   // Error, naming the part, when the parts do not fit the kind or each other.
