@@ -114,7 +114,7 @@ DoubleLayerModel DoubleLayerModel::load(const fs::path& directory, const models:
   model.kind = manifest.kind;
   model.chat_format = manifest.chat_format;
   model.max_tokens = manifest.max_tokens;
-  if (fs::exists(directory / "tokenizer.json")) model.tokenizer = text::Tokenizer::load(directory);
+  if (text::Tokenizer::present(directory)) model.tokenizer = text::Tokenizer::load(directory);
   Bases bases;
   for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
   if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
