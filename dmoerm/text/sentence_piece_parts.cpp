@@ -1,5 +1,7 @@
 #include "dmoerm/text/sentence_piece_parts.h"
 
+#include <limits>
+
 #include "dmoerm/text/sentence_piece_model.h"
 #include "dmoerm/text/sentence_piece_normalizer.h"
 #include "dmoerm/text/utf8.h"
@@ -11,8 +13,8 @@ Json decoder_json(const SentencePieceFile& file) {
   Json steps = Json::array({{{"type", "Replace"}, {"pattern", {{"String", "▁"}}}, {"content", " "}},
                             {{"type", "ByteFallback"}},
                             {{"type", "Fuse"}}});
-  if (file.add_dummy_prefix || file.remove_extra_whitespaces)
-    steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+  const int start = file.remove_extra_whitespaces ? std::numeric_limits<int>::max() : file.add_dummy_prefix;
+  if (start > 0) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", start}, {"stop", 0}});
   return {{"type", "Sequence"}, {"decoders", steps}};
 }
 
