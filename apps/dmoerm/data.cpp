@@ -58,7 +58,7 @@ void add_stats(CLI::App* data) {
   const auto input = add_input(command);
   add_skip_bad(command, input);
   auto options = std::make_shared<Options>();
-  command->add_option("--tokenizer", options->tokenizer, "Directory with tokenizer.json: count tokens too");
+  command->add_option("--tokenizer", options->tokenizer, "Directory with a tokenizer: count tokens too");
   command->add_option("--chat-format", options->chat_format,
                       "For the tokens (default: the tokenizer's own, or plain)");
   command->add_flag("--json", options->json, "Print JSON");

@@ -60,7 +60,7 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
 
   DoubleLayerModel model;
   model.kind = "single";
-  if (std::filesystem::exists(directory / "tokenizer.json"))
+  if (text::Tokenizer::present(directory))
     model.tokenizer = text::Tokenizer::load(directory);
   model.max_tokens = length_limit(tokenizer_config(directory), checkpoint.config);
   if (model.tokenizer) {

@@ -5,27 +5,16 @@
 namespace dmoerm::text {
 
 void TokenMatcher::add(std::string_view content, const AddedToken& token) {
-  uint32_t node = 0;
-  for (const char c : content) {
-    const auto edge = edges_.try_emplace(uint64_t{node} << 8 | static_cast<unsigned char>(c), tokens_.size());
-    if (edge.second) tokens_.push_back(nullptr);
-    node = edge.first->second;
-  }
-  tokens_[node] = &token;
-  begins_[static_cast<unsigned char>(content.front())] = true;
+  trie_.add(content, static_cast<int32_t>(tokens_.size()));
+  tokens_.push_back(&token);
 }
 
-bool TokenMatcher::find(std::string_view text, size_t from, Match& match) const {
+bool TokenMatcher::find(std::string_view text, size_t from, bool special, Match& match) const {
   for (size_t begin = from; begin < text.size(); ++begin) {
-    if (!begins_[static_cast<unsigned char>(text[begin])]) continue;
     match.token = nullptr;
-    uint32_t node = 0;
-    for (size_t i = begin; i < text.size(); ++i) {
-      const auto edge = edges_.find(uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
-      if (edge == edges_.end()) break;
-      node = edge->second;
-      if (tokens_[node] != nullptr) match = {begin, i + 1, tokens_[node]};
-    }
+    trie_.visit_prefixes(text.substr(begin), [&](size_t size, int32_t index) {
+      if (special || !tokens_[index]->special) match = {begin, begin + size, tokens_[index]};
+    });
     if (match.token != nullptr) return true;
   }
   return false;
@@ -37,11 +26,11 @@ bool TokenMatcher::stands_alone(std::string_view text, const Match& match) {
          (match.end == text.size() || !is_word_at(match.end));
 }
 
-std::vector<TextPiece> TokenMatcher::split(std::string_view text) const {
+std::vector<TextPiece> TokenMatcher::split(std::string_view text, bool special) const {
   std::vector<TextPiece> pieces;
   size_t done = 0;
   Match match{};
-  for (size_t from = 0; find(text, from, match);) {
+  for (size_t from = 0; find(text, from, special, match);) {
     from = match.end;
     if (match.begin < done) continue;  // inside the white space that the last token took
     if (match.token->single_word && !stands_alone(text, match)) continue;

@@ -43,4 +43,14 @@ PostProcessor PostProcessor::from_json(const Json& json, const std::string& wher
   return processor;
 }
 
+void PostProcessor::set_bos(int32_t id, bool add) {
+  std::erase(prefix_, id);
+  if (add) prefix_.insert(prefix_.begin(), id);
+}
+
+void PostProcessor::set_eos(int32_t id, bool add) {
+  std::erase(suffix_, id);
+  if (add) suffix_.push_back(id);
+}
+
 }  // namespace dmoerm::text

@@ -1,4 +1,5 @@
-// Byte-pair-encoding tokenizers as stored in a Hugging Face tokenizer.json.
+// Tokenizers as published with models: tokenizer.json, SentencePiece models, tiktoken rank files, vocab.json
+// with merges.txt.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +15,22 @@ namespace dmoerm::text {
 
 class Tokenizer {
  public:
-  // A directory that holds tokenizer.json (and tokenizer_config.json), or the file itself, plain or gzip.
-  // Error, naming the part, when the file is damaged or holds a kind of tokenizer that is not supported.
+  // A directory that holds tokenizer.json, tokenizer.model, *.tiktoken or vocab.json with merges.txt (the
+  // first of these that is there counts) and tokenizer_config.json, or the main file itself. Error, naming
+  // the part, when the file is damaged or holds a kind of tokenizer that is not supported.
   static Tokenizer load(const std::filesystem::path& path);
+  // Whether a directory holds any of those files.
+  static bool present(const std::filesystem::path& directory);
 
   // Added and special tokens standing in `text` are recognised. With `add_special_tokens` the post-processor
   // (BOS and the like) runs too. Invalid UTF-8 becomes U+FFFD, never an error.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
 
+  // The same where nothing in `text` is a special token: "<s>" is three characters.
+  std::vector<int32_t> encode_as_text(std::string_view text) const;
+
   // For text that a chat format rendered, or that a user wrote in full: adds the special tokens, unless the
-  // text begins with them already. Never a double BOS.
+  // text begins with them already. Never a double BOS, never a double EOS.
   std::vector<int32_t> encode_rendered(std::string_view text) const;
 
   // Never fails: ids outside the vocabulary and bytes that form no character become U+FFFD.
