@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
+#include "dmoerm/text/json_parts.h"
 
 namespace dmoerm::text {
 namespace {
@@ -42,7 +43,7 @@ TokenizerFiles TokenizerFiles::read(const fs::path& path) {
   return files;
 }
 
-std::vector<std::string> TokenizerFiles::role_candidates(const std::string& role) const {
+std::optional<std::optional<std::string>> TokenizerFiles::named_token(const std::string& role) const {
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
     const auto file = contents.find(name);
     if (file == contents.end()) continue;
@@ -50,21 +51,44 @@ std::vector<std::string> TokenizerFiles::role_candidates(const std::string& role
     const Json json = parse_json(file->second, where);
     if (!json.is_object()) fail(where, "found {}, expected an object", json_kind(json));
     if (!json.contains(role)) continue;
-    if (json[role].is_null()) return {};
-    return {token_text(json[role], role, where)};
+    if (json[role].is_null()) return std::optional<std::string>();
+    return token_text(json[role], role, where);
   }
+  return std::nullopt;
+}
+
+std::vector<std::string> TokenizerFiles::role_candidates(const std::string& role) const {
+  if (const auto named = named_token(role)) return *named ? std::vector{**named} : std::vector<std::string>();
   if (role == "bos_token") return {"<s>", "<|begin_of_text|>", "<|endoftext|>"};
   if (role == "eos_token") return {"<|im_end|>", "</s>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>"};
   return {"<pad>", "<|pad|>", "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>"};
+}
+
+std::map<std::string, std::string> TokenizerFiles::named_tokens() const {
+  std::map<std::string, std::string> tokens;
+  for (const char* role :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    const auto named = named_token(role);
+    if (named && *named) tokens[role] = **named;
+  }
+  return tokens;
 }
 
 std::string TokenizerFiles::chat_template() const {
   if (const auto jinja = contents.find("chat_template.jinja"); jinja != contents.end()) return jinja->second;
   const auto config = contents.find("tokenizer_config.json");
   if (config == contents.end()) return "";
-  const Json json = parse_json(config->second, "tokenizer_config.json");
-  const auto text = json.find("chat_template");
-  return text != json.end() && text->is_string() ? text->get<std::string>() : "";
+  const std::string where = (fs::path(source).parent_path() / "tokenizer_config.json").string();
+  const Json json = parse_json(config->second, where);
+  const Json& given = json_member(json, "chat_template", where);
+  if (given.is_string()) return given.get<std::string>();
+  if (given.is_null()) return "";
+  if (!given.is_array())
+    fail(where, "\"chat_template\" is {}, expected a string or a list", json_kind(given));
+  for (const Json& item : given)
+    if (json_field<std::string>(item, "name", where) == "default")
+      return json_field<std::string>(item, "template", where);
+  return "";
 }
 
 }  // namespace dmoerm::text

@@ -4,6 +4,7 @@
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/runtime.h"
+#include "dmoerm/text/json_parts.h"
 #include "dmoerm/train/double_layer_run.h"
 #include "dmoerm/train/run_data.h"
 
@@ -43,6 +44,13 @@ int64_t choose_padding(const text::Tokenizer& tokenizer, const data::GroupStore&
        "the tokenizer has no token for padding that never closes an answer: add a <pad> token to it");
 }
 
+// A named format as a template that gives the same text whatever the tokenizer calls its tokens.
+std::string template_of(const text::ChatFormat& format) {
+  const std::string text =
+      text::replace_all(format.chat_template(), "bos_token", "'" + format.bos_token() + "'");
+  return text::replace_all(text, "eos_token", "'" + format.eos_token() + "'");
+}
+
 // What any tool needs to score as we do: the padding token, the length limit and the chat format.
 void write_tokenizer_settings(const fs::path& directory, const RunConfig& config,
                               const text::Tokenizer& tokenizer, int64_t padding) {
@@ -51,7 +59,10 @@ void write_tokenizer_settings(const fs::path& directory, const RunConfig& config
   const auto id = static_cast<int32_t>(padding);
   settings["pad_token"] = tokenizer.decode({&id, 1});
   settings["model_max_length"] = config.encode.max_tokens;
-  settings["chat_template"] = text::ChatFormat::named(config.encode.chat_format).chat_template();
+  if (config.encode.chat_format != text::ChatFormat::kTemplate) {
+    settings["chat_template"] = template_of(text::ChatFormat::named(config.encode.chat_format));
+    fs::remove(directory / "chat_template.jinja");  // it would win
+  }
   write_file_atomically(file, dump_json(settings, 2) + "\n");
 }
 
