@@ -78,7 +78,7 @@ void import_model(const ImportConfig& config, const fs::path& directory) {
   if (fs::exists(directory)) fail("import", "{} exists already", directory.string());
   ModelManifest manifest = config.parts;
   fs::path tokenizer_path = config.tokenizer;
-  if (tokenizer_path.empty() && fs::exists(fs::path(manifest.tasks.front().base) / "tokenizer.json"))
+  if (tokenizer_path.empty() && text::Tokenizer::present(manifest.tasks.front().base))
     tokenizer_path = manifest.tasks.front().base;
   std::optional<text::Tokenizer> tokenizer;
   if (tokenizer_path.empty()) {

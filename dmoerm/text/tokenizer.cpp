@@ -210,6 +210,12 @@ std::optional<int32_t> Tokenizer::eos_id() const {
 std::optional<int32_t> Tokenizer::pad_id() const {
   return impl_->pad;
 }
+std::map<std::string, std::string> Tokenizer::special_tokens() const {
+  std::map<std::string, std::string> tokens = impl_->files.named_tokens();
+  if (impl_->bos) tokens["bos_token"] = impl_->tokens[*impl_->bos];
+  if (impl_->eos) tokens["eos_token"] = impl_->tokens[*impl_->eos];
+  return tokens;
+}
 const std::string& Tokenizer::chat_template() const {
   return impl_->chat_template;
 }

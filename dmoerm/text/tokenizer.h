@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,7 +43,9 @@ class Tokenizer {
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
   std::optional<int32_t> pad_id() const;
-  // The chat template (Jinja) that came with the tokenizer; "" when there is none. See ChatFormat::detect().
+  // The special tokens by name ("bos_token", "unk_token"…), as chat templates read them.
+  std::map<std::string, std::string> special_tokens() const;
+  // The chat template (Jinja) that came with the tokenizer; "" when there is none. See ChatFormat::find().
   const std::string& chat_template() const;
 
   // Copies the files that it was loaded from into `directory` (plain, never compressed).

@@ -128,14 +128,30 @@ std::string TokenizerFiles::beside(const std::string& file) const {
   return (fs::path(source).parent_path() / file).string();
 }
 
-std::vector<std::string> TokenizerFiles::role_candidates(
-    const std::string& role, const std::map<std::string, std::string>& own) const {
-  for (const auto& [name, json] :
+std::optional<std::optional<std::string>> TokenizerFiles::named_token(const std::string& role) const {
+  for (const auto& [file, json] :
        {std::pair("tokenizer_config.json", &config), {"special_tokens_map.json", &special_tokens_map}}) {
     if (!json->contains(role)) continue;
-    if ((*json)[role].is_null()) return {};
-    return {token_text((*json)[role], role, beside(name))};
+    if ((*json)[role].is_null()) return std::optional<std::string>();
+    return token_text((*json)[role], role, beside(file));
   }
+  return std::nullopt;
+}
+
+std::map<std::string, std::string> TokenizerFiles::named_tokens() const {
+  std::map<std::string, std::string> tokens;
+  for (const char* role :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    const auto named = named_token(role);
+    if (named && *named) tokens[role] = **named;
+  }
+  return tokens;
+}
+
+std::vector<std::string> TokenizerFiles::role_candidates(
+    const std::string& role, const std::map<std::string, std::string>& own) const {
+  if (const auto named = named_token(role))
+    return *named ? std::vector{**named} : std::vector<std::string>();
   if (const auto named = own.find(role); named != own.end()) return {named->second};
   if (role == "bos_token") return {"<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>"};
   if (role == "eos_token")
@@ -169,8 +185,16 @@ Json TokenizerFiles::added_tokens() const {
 
 std::string TokenizerFiles::chat_template() const {
   if (const auto jinja = contents.find("chat_template.jinja"); jinja != contents.end()) return jinja->second;
-  const auto text = config.find("chat_template");
-  return text != config.end() && text->is_string() ? text->get<std::string>() : "";
+  const std::string where = beside("tokenizer_config.json");
+  const Json& given = json_member(config, "chat_template", where);
+  if (given.is_string()) return given.get<std::string>();
+  if (given.is_null()) return "";
+  if (!given.is_array())
+    fail(where, "\"chat_template\" is {}, expected a string or a list", json_kind(given));
+  for (const Json& item : given)
+    if (json_field<std::string>(item, "name", where) == "default")
+      return json_field<std::string>(item, "template", where);
+  return "";
 }
 
 }  // namespace dmoerm::text

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,15 @@ struct TokenizerFiles {
   // The tokens that tokenizer_config.json ("added_tokens_decoder") or added_tokens.json adds, in the form of
   // tokenizer.json's list.
   Json added_tokens() const;
+  // The special tokens that these files name, by role ("bos_token", "unk_token"…).
+  std::map<std::string, std::string> named_tokens() const;
+  // chat_template.jinja, else "chat_template" of tokenizer_config.json: a text, or the "default" one of a
+  // list of {"name", "template"}. "" when there is none.
   std::string chat_template() const;
+
+ private:
+  // Nothing when no file names the role; an empty inner value when one says that there is no such token.
+  std::optional<std::optional<std::string>> named_token(const std::string& role) const;
 };
 
 }  // namespace dmoerm::text
