@@ -85,9 +85,15 @@ std::string LabelSummary::to_text() const {
   std::string text = table(rows);
   text += fmt::format("{} records, {} labels ({} found in the store), {} calls\n", records, total.labels,
                       reused_labels, calls);
+  if (open_labels > 0)
+    text += fmt::format("{} labels are not finished: {} calls were not asked\n", open_labels, unasked_calls);
+  if (failed_calls > 0)
+    text += fmt::format("{} calls failed; --retry-failed asks them again\n", failed_calls);
+  if (repeated_records > 0)
+    text += fmt::format("{} records stood in the data before: skipped\n", repeated_records);
   for (const auto& [task, count] : unknown_tasks)
     text += fmt::format("{} records of task \"{}\" not labelled: no points are known for it\n", count, task);
-  return text;
+  return text + judge;
 }
 
 }  // namespace dmoerm::label
