@@ -156,8 +156,8 @@ class Labeller {
   }
 
   void count(const CapabilityLabel& label, const PreferenceRecord& record) {
-    summary_.of(label.task, label.point).add(label, record);
-    summary_.total.add(label, record);
+    summary_.of(label.task, label.point).add(label, record.ranks);
+    summary_.total.add(label, record.ranks);
   }
 
   Judge& judge_;

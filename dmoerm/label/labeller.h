@@ -13,6 +13,7 @@
 #include "dmoerm/data/preference_record.h"
 #include "dmoerm/data/task_points.h"
 #include "dmoerm/label/judge.h"
+#include "dmoerm/label/label_counts.h"
 #include "dmoerm/label/label_store.h"
 
 namespace dmoerm::label {
@@ -27,14 +28,6 @@ struct LabelOptions {
 };
 
 // Sums over labels, made now or found in the store.
-struct LabelCounts {
-  int64_t labels = 0, kept = 0;
-  std::map<std::string, int64_t> reasons;  // of the labels not kept
-  int64_t ranked = 0, agreeing = 0;        // kept ones on pairs of different rank; winner ranked better
-  int64_t answers = 0, first = 0;          // answers that named a reply; that named the first one shown
-  void add(const data::CapabilityLabel& label, const data::PreferenceRecord& record);
-};
-
 struct LabelSummary {
   // [task, point], in the order of the tasks.
   std::vector<std::pair<std::pair<std::string, std::string>, LabelCounts>> points;
