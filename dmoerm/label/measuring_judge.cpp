@@ -34,8 +34,8 @@ bool MeasuringJudge::tied(const Question& question) const {
 
 Verdict MeasuringJudge::judge(const Question& question) const {
   const double difference = advantage(question);
-  if (difference == 0) return {Choice::Tie, ""};
-  return {difference > 0 ? Choice::First : Choice::Second, ""};
+  if (difference == 0) return {Choice::Tie};
+  return {difference > 0 ? Choice::First : Choice::Second};
 }
 
 }  // namespace dmoerm::label

@@ -32,11 +32,11 @@ Verdict WorldJudge::judge(const Question& question) const {
   RandomStream random(
       options_.seed, question.record.id,
       {hash64(question.point), question.first, question.second, static_cast<uint64_t>(question.vote)});
-  if (random.chance(options_.position_bias)) return {Choice::First, ""};
+  if (random.chance(options_.position_bias)) return {Choice::First};
   const double difference = advantage(question);
   const bool first_better = difference == 0 ? random.chance(0.5) : difference > 0;
   const bool errs = random.chance(options_.error);
-  return {first_better != errs ? Choice::First : Choice::Second, ""};
+  return {first_better != errs ? Choice::First : Choice::Second};
 }
 
 }  // namespace dmoerm::label
