@@ -150,8 +150,7 @@ std::map<std::string, std::string> TokenizerFiles::named_tokens() const {
 
 std::vector<std::string> TokenizerFiles::role_candidates(
     const std::string& role, const std::map<std::string, std::string>& own) const {
-  if (const auto named = named_token(role))
-    return *named ? std::vector{**named} : std::vector<std::string>();
+  if (const auto named = named_token(role)) return *named ? std::vector{**named} : std::vector<std::string>();
   if (const auto named = own.find(role); named != own.end()) return {named->second};
   if (role == "bos_token") return {"<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>"};
   if (role == "eos_token")
