@@ -11,7 +11,7 @@
 namespace dmoerm::bench {
 namespace {
 
-constexpr int64_t kRows = 1024, kWidth = 1024, kExpertWidth = 384, kExperts = 32, kTopK = 4;
+constexpr int64_t kMoeRows = 1024, kWidth = 1024, kExpertWidth = 384, kExperts = 32, kTopK = 4;
 
 nn::DecoderConfig moe_decoder() {
   nn::DecoderConfig config;
@@ -37,7 +37,7 @@ NamedTensors moe_weights(bool skewed) {
 }
 
 nn::Batch one_sequence() {
-  const std::vector<int32_t> tokens(kRows, 1);
+  const std::vector<int32_t> tokens(kMoeRows, 1);
   const std::vector<data::PackItem> items = {{tokens, 0, -1}};
   return nn::to_device(data::pack(items), torch::kCPU);
 }
@@ -77,7 +77,7 @@ void moe_layer(benchmark::State& state, torch::ScalarType dtype, bool skewed) {
   nn::RoutingTrace trace;
   const nn::ForwardPass recorded(config, weights, torch::zeros({kWidth / 4}), batch, nullptr, {&trace});
   const nn::ForwardPass pass(config, weights, torch::zeros({kWidth / 4}), batch, nullptr);
-  Tensor x_TD = torch::randn({kRows, kWidth});
+  Tensor x_TD = torch::randn({kMoeRows, kWidth});
   x_TD.select(1, 0).fill_(1);
   x_TD = x_TD.to(dtype);
   nn::moe_layer(recorded, 0, x_TD, recorded.all_rows());

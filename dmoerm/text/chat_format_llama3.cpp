@@ -19,14 +19,14 @@ std::string render_llama3(std::span<const Message> messages, bool add_generation
   return text;
 }
 
-std::optional<std::string> read_role(std::string_view& text) {
+std::optional<std::string> read_llama3_role(std::string_view& text) {
   if (!consume(text, "<|start_header_id|>")) return std::nullopt;
   return consume_until(text, "<|end_header_id|>\n\n");
 }
 
 std::optional<Messages> parse_llama3(std::string_view text) {
   consume(text, kBos);
-  return parse_turns(text, "<|eot_id|>", "", read_role);
+  return parse_turns(text, "<|eot_id|>", "", read_llama3_role);
 }
 
 }  // namespace

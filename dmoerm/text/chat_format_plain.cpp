@@ -34,7 +34,7 @@ std::string render_plain(std::span<const Message> messages, bool add_generation_
   return text;
 }
 
-std::optional<std::string> read_role(std::string_view& text) {
+std::optional<std::string> read_plain_role(std::string_view& text) {
   auto role = consume_until(text, ":\n");
   if (!role || role->empty()) return std::nullopt;
   (*role)[0] = static_cast<char>(std::tolower(static_cast<unsigned char>((*role)[0])));
@@ -43,7 +43,7 @@ std::optional<std::string> read_role(std::string_view& text) {
 }
 
 std::optional<Messages> parse_plain(std::string_view text) {
-  return parse_turns(text, kEnd, "\n", read_role);
+  return parse_turns(text, kEnd, "\n", read_plain_role);
 }
 
 }  // namespace

@@ -196,7 +196,7 @@ TEST(GroupEncoder, CheckpointsTemplateRendersMessages) {
       "</think>\n' }}{% endif %}{{ m.content | trim }}<|im_end|>{% endfor %}{% if "
       "add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
   const auto own = text::Tokenizer::load(directory);
-  fs::remove_all(directory);
+  remove_tree(directory);
   const auto whole = GroupEncoder(own, {}).encode(record(kChat));
   EXPECT_EQ(whole.sequences[0],
             own.encode("<|im_start|>user\nWhat is 2+2?<|im_end|><|im_start|>assistant\n<think>\n</think>\n"

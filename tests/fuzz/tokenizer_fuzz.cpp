@@ -103,7 +103,7 @@ int64_t peak_memory() {
 bool run_case(const Directory& files, const fs::path& directory, Counts& counts) {
   const auto begin = Clock::now();
   ++counts.cases;
-  fs::remove_all(directory);
+  remove_tree(directory);
   fs::create_directories(directory);
   for (const auto& [name, content] : files) std::ofstream(directory / name, std::ios::binary) << content;
   try {
@@ -140,7 +140,7 @@ int run(double seconds, uint64_t seed) {
                  directory.c_str());
     return 1;
   }
-  fs::remove_all(directory);
+  remove_tree(directory);
   std::printf("%lld cases, %lld refused, peak memory %lld MB\n", static_cast<long long>(counts.cases),
               static_cast<long long>(counts.refused), static_cast<long long>(peak_memory() >> 20));
   return counts.refused > 0 && counts.refused < counts.cases ? 0 : 1;
