@@ -60,6 +60,10 @@ nn::DecoderConfig normal_form(nn::DecoderConfig config) {
   if (std::ranges::find(windowed, true) == windowed.end()) config.sliding_window = 0;
   config.windowed_layers = windowed;
   config.rotary_dim = config.rotated_channels();
+  if (!config.moe) return config;
+  std::vector<bool> sparse;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) sparse.push_back(config.is_sparse(layer));
+  config.moe->sparse_layers = sparse;
   return config;
 }
 

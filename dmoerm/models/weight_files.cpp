@@ -107,11 +107,14 @@ Tensor WeightFiles::take(const std::vector<std::string>& names, const std::vecto
   }
   std::vector<Tensor> parts;
   for (const std::string& name : names) parts.push_back(view(name, part_shape));
-  taken_.insert(names.begin(), names.end());
-  if (num_parts == 1) return parts.front().to(options, /*non_blocking=*/false, /*copy=*/true);
   Tensor whole = torch::empty(shape, options);
-  const Tensor rows = whole.view({num_parts, part_shape[0], part_shape[1]});
-  for (int64_t i = 0; i < num_parts; ++i) rows[i].copy_(parts[i]);
+  const Tensor rows = whole.view({num_parts, -1});
+  for (int64_t i = 0; i < num_parts; ++i) {
+    const bool first_time = taken_.insert(names[i]).second;
+    DMOERM_ASSERT(first_time);  // every byte is read once
+    rows[i].copy_(parts[i].flatten());
+    files_[file_of_.at(names[i])].release(names[i]);
+  }
   return whole;
 }
 

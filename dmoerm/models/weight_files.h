@@ -26,6 +26,7 @@ class WeightFiles {
   // A weight of this shape converted to `options`, a copy. Its rows (all but the last dimension, flattened)
   // are those of the tensors `names`, equal parts, one after another. Error, naming file and tensor, when one
   // is missing, of another shape or does not hold floating-point numbers; nothing is allocated before.
+  // A tensor is taken once, and its bytes leave the memory again.
   Tensor take(const std::vector<std::string>& names, const std::vector<int64_t>& shape,
               const torch::TensorOptions& options);
 
