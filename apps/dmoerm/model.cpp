@@ -125,6 +125,7 @@ void add_model_command(CLI::App& app) {
   add_inspect(*model);
   add_export(*model);
   add_import(*model);
+  add_probe_command(*model);
 }
 
 }  // namespace dmoerm::app

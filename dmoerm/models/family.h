@@ -22,7 +22,7 @@ struct Family {
 // Error, listing the known families, for another name.
 const Family& find_family(std::string_view name, std::string_view where);
 
-extern const Family kLlama;
-extern const Family kQwen2;
+extern const Family kDeepseekV2, kDeepseekV3, kGptNeox, kLlama, kMistral, kMixtral, kOlmoe, kQwen2, kQwen2Moe,
+    kQwen3, kQwen3Moe;
 
 }  // namespace dmoerm::models

@@ -98,6 +98,15 @@ std::vector<std::string> tensors_in(const WeightFiles& files, const WeightNames&
   return canonical ? std::vector{prefix + weight} : tensors;
 }
 
+// Layers behind the last that predict further tokens: transformers leaves them out as well.
+std::vector<std::string> further_layers(ConfigReader& config, const WeightNames& names, int64_t num_layers) {
+  const auto count = config.get<int64_t>("num_nextn_predict_layers", 0);
+  std::vector<std::string> prefixes;
+  for (int64_t i = 0; i < std::min<int64_t>(count, 16); ++i)
+    prefixes.push_back(fmt::format("{}layers.{}.", names.prefix, num_layers + i));
+  return prefixes;
+}
+
 Tensor read_lm_weight(WeightFiles& files, const std::string& name, const nn::Decoder& decoder,
                       const torch::TensorOptions& options) {
   const nn::DecoderConfig& config = decoder.config();
@@ -131,6 +140,7 @@ Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options
   result.pad_token_id = read_token_id(config, "pad_token_id");
   const std::vector<std::string> labels = read_labels(config);
   ignore_harmless(config);
+  config.ignore({"num_nextn_predict_layers"});
   if (const auto unknown = config.unknown(); !unknown.empty())
     log().warn("{}: settings that are not known are ignored: {}", config.where(), fmt::join(unknown, ", "));
 
@@ -150,7 +160,7 @@ Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options
   if (result.head == HeadKind::LanguageModel)
     result.lm_weight =
         read_lm_weight(files, std::string(family.names.lm_head), *result.decoder, tensor_options);
-  files.finish(family.names.unused_suffixes);
+  files.finish(family.names.unused_suffixes, further_layers(config, family.names, shape.num_layers));
   return result;
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/file.h"
 #include "dmoerm/models/checkpoint.h"
@@ -51,6 +53,28 @@ Json new_config(const Checkpoint& checkpoint) {
   return config;
 }
 
+// The same decoder with one way to say it.
+nn::DecoderConfig normal_form(nn::DecoderConfig config) {
+  std::vector<bool> windowed;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) windowed.push_back(config.window_of(layer) > 0);
+  if (std::ranges::find(windowed, true) == windowed.end()) config.sliding_window = 0;
+  config.windowed_layers = windowed;
+  config.rotary_dim = config.rotated_channels();
+  if (!config.moe) return config;
+  std::vector<bool> sparse;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) sparse.push_back(config.is_sparse(layer));
+  config.moe->sparse_layers = sparse;
+  return config;
+}
+
+// What was written must say what the decoder is, also to a reader that takes what is missing for a default.
+void check_config(const Json& json, const nn::DecoderConfig& decoder) {
+  ConfigReader config(json, "checkpoint");
+  const Family& family = find_family(config.required<std::string>("model_type"), config.where());
+  if (normal_form(family.read_config(config)) != normal_form(decoder))
+    fail(family.name, "cannot write this decoder: the family has no setting for a part of its shape");
+}
+
 void check_head(const Checkpoint& checkpoint) {
   const nn::DecoderConfig& config = checkpoint.decoder->config();
   if (checkpoint.head == HeadKind::Score) {
@@ -83,6 +107,8 @@ void add_tensors(NamedTensors& tensors, const std::string& prefix, const WeightN
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
   DMOERM_ASSERT(checkpoint.decoder != nullptr);
   check_head(checkpoint);
+  const Json config = new_config(checkpoint);
+  check_config(config, checkpoint.decoder->config());
   const WeightNames& names = find_family(checkpoint.family, "checkpoint").names;
   const std::string prefix(class_suffix(checkpoint) == "Model" ? "" : names.prefix);
   NamedTensors tensors;
@@ -93,7 +119,7 @@ void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& c
   if (checkpoint.head == HeadKind::LanguageModel && !checkpoint.decoder->config().tied_embeddings)
     tensors.emplace(std::string(names.lm_head), checkpoint.lm_weight.detach().to(torch::kFloat32));
   save_safetensors(directory / "model.safetensors", tensors);
-  write_file_atomically(directory / "config.json", dump_json(new_config(checkpoint), 2) + "\n");
+  write_file_atomically(directory / "config.json", dump_json(config, 2) + "\n");
 }
 
 }  // namespace dmoerm::models

@@ -107,19 +107,24 @@ Tensor WeightFiles::take(const std::vector<std::string>& names, const std::vecto
   }
   std::vector<Tensor> parts;
   for (const std::string& name : names) parts.push_back(view(name, part_shape));
-  taken_.insert(names.begin(), names.end());
-  if (num_parts == 1) return parts.front().to(options, /*non_blocking=*/false, /*copy=*/true);
   Tensor whole = torch::empty(shape, options);
-  const Tensor rows = whole.view({num_parts, part_shape[0], part_shape[1]});
-  for (int64_t i = 0; i < num_parts; ++i) rows[i].copy_(parts[i]);
+  const Tensor rows = whole.view({num_parts, -1});
+  for (int64_t i = 0; i < num_parts; ++i) {
+    const bool first_time = taken_.insert(names[i]).second;
+    DMOERM_ASSERT(first_time);  // every byte is read once
+    rows[i].copy_(parts[i].flatten());
+    files_[file_of_.at(names[i])].release(names[i]);
+  }
   return whole;
 }
 
-void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes) const {
+void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes,
+                         const std::vector<std::string>& unused_prefixes) const {
   std::vector<std::string> left;
   for (const auto& [name, file] : file_of_) {
     const bool unused =
-        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); });
+        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); }) ||
+        std::ranges::any_of(unused_prefixes, [&](const auto& prefix) { return name.starts_with(prefix); });
     if (!unused && taken_.count(name) == 0) left.push_back(name);
   }
   if (left.empty()) return;

@@ -26,11 +26,13 @@ class WeightFiles {
   // A weight of this shape converted to `options`, a copy. Its rows (all but the last dimension, flattened)
   // are those of the tensors `names`, equal parts, one after another. Error, naming file and tensor, when one
   // is missing, of another shape or does not hold floating-point numbers; nothing is allocated before.
+  // A tensor is taken once, and its bytes leave the memory again.
   Tensor take(const std::vector<std::string>& names, const std::vector<int64_t>& shape,
               const torch::TensorOptions& options);
 
-  // Error when a tensor was never taken, unless its name ends with one of `unused_suffixes`.
-  void finish(const std::vector<std::string_view>& unused_suffixes) const;
+  // Error when a tensor was never taken, unless its name ends or begins with one of these.
+  void finish(const std::vector<std::string_view>& unused_suffixes,
+              const std::vector<std::string>& unused_prefixes = {}) const;
 
  private:
   Tensor view(const std::string& name, const std::vector<int64_t>& shape) const;

@@ -34,6 +34,8 @@ struct LatentAttention {
   int64_t plain_dim = 0, rotary_dim = 0;  // channels of a query or key head: plain ones first
   int64_t value_dim = 0;
   bool interleaved = true;  // the rotated channels are stored as pairs of neighbours, not as two halves
+
+  bool operator==(const LatentAttention&) const = default;
 };
 
 struct DecoderConfig {
@@ -56,8 +58,9 @@ struct DecoderConfig {
   bool parallel_residual = false;  // x + attention(norm(x)) + mlp(norm'(x))
   std::optional<LatentAttention> latent;  // then head_dim is plain_dim + rotary_dim, and the last are rotated
 
-  std::optional<MoeConfig> moe;  // of its sparse layers; their dense form has intermediate_size
+  std::optional<MoeConfig> moe;  // of its sparse layers; the dense ones have intermediate_size
 
+  bool operator==(const DecoderConfig&) const = default;
   // Error, naming the value, for a shape that no decoder can have. `where` is the file or part that gave it.
   void validate(std::string_view where) const;
   int64_t window_of(int64_t layer) const;  // 0: none

@@ -32,6 +32,10 @@ void validate_router(const RouterConfig& router, std::string_view where) {
 void MoeConfig::validate(int64_t num_layers, std::string_view where) const {
   constexpr int64_t kLargest = 1 << 22;
   validate_router(router, where);
+  constexpr int64_t kMostExperts = 1 << 18;
+  if (num_layers * router.num_experts > kMostExperts)
+    fail(where, "{} layers of {} experts are more than {} experts", num_layers, router.num_experts,
+         kMostExperts);
   if (intermediate_size < 1 || intermediate_size > kLargest)
     fail(where, "intermediate size of an expert is {}, expected 1 to {}", intermediate_size, kLargest);
   if (shared_intermediate_size < 0 || shared_intermediate_size > kLargest)

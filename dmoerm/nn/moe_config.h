@@ -19,6 +19,8 @@ struct RouterConfig {
   // Group-limited choice: the experts lie in num_groups equal groups, and a row takes experts of its best
   // top_groups groups only. A group's score is the sum of its best `group_best` scores (V2: 1, V3: 2).
   int64_t num_groups = 1, top_groups = 1, group_best = 1;
+
+  bool operator==(const RouterConfig&) const = default;
 };
 
 // The weight of a router's correction bias, behind "layers.N.mlp.".
@@ -33,6 +35,7 @@ struct MoeConfig {
   bool shared_expert_gate = false;  // its output is multiplied by sigmoid(shared_expert_gate(x))
   std::vector<bool> sparse_layers;  // the other layers are dense; empty: all are sparse
 
+  bool operator==(const MoeConfig&) const = default;
   bool is_sparse(int64_t layer) const { return sparse_layers.empty() || sparse_layers[layer]; }
   void validate(int64_t num_layers, std::string_view where) const;  // Error, naming the value
 };

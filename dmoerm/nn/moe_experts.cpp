@@ -38,6 +38,7 @@ std::vector<ops::LowRankUpdate> lora_updates(const ExpertSet& set, const std::st
       const auto [expert, name] = split_name(std::string_view(pair->first).substr(prefix.size()));
       const auto projection = std::ranges::find(projections, name, &Projection::name);
       if (projection == projections.end()) continue;
+      DMOERM_ASSERT(expert + 1 < static_cast<int64_t>(plan.offsets.size()));
       const auto first = plan.rows.begin() + plan.offsets[expert];
       const auto last = plan.rows.begin() + plan.offsets[expert + 1];
       const auto begin = std::lower_bound(first, last, rows.expert_offsets[e]);

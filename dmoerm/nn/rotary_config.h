@@ -20,6 +20,8 @@ struct RotaryConfig {
   double attention_factor = 0, mscale = 0, mscale_all_dim = 0;
   bool truncate = true;
 
+  bool operator==(const RotaryConfig&) const = default;
+
   // Sequences longer than this have frequencies of their own.
   int64_t longest_common() const {
     return type == "dynamic" ? static_cast<int64_t>(original_max_position)

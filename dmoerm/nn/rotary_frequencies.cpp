@@ -13,13 +13,15 @@ namespace {
 
 constexpr std::array kTypes = {"default", "linear", "dynamic", "llama3", "yarn"};
 
+constexpr double kLargest = 1e15;  // of any setting
+
 void check_positive(std::string_view where, const char* name, double value) {
-  if (!(value > 0) || !std::isfinite(value))
+  if (!(value > 0 && value <= kLargest))
     fail(where, "rotary {} is {}, expected a positive number", name, value);
 }
 
 void check_not_negative(std::string_view where, const char* name, double value) {
-  if (!(value >= 0) || !std::isfinite(value))
+  if (!(value >= 0 && value <= kLargest))
     fail(where, "rotary {} is {}, expected a number, none negative", name, value);
 }
 
@@ -87,7 +89,7 @@ void check_rotary(const RotaryConfig& config, std::string_view where) {
     check_not_negative(where, "attention_factor", config.attention_factor);
     check_not_negative(where, "mscale", config.mscale);
     check_not_negative(where, "mscale_all_dim", config.mscale_all_dim);
-    if (config.theta == 1) fail(where, "rotary theta is 1, expected another number with yarn");
+    if (config.theta <= 1) fail(where, "rotary theta is {}, expected more than 1 with yarn", config.theta);
   }
 }
 

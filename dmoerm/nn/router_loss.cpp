@@ -1,5 +1,7 @@
 #include "dmoerm/nn/router_loss.h"
 
+#include <algorithm>
+
 #include "dmoerm/core/error.h"
 
 namespace dmoerm::nn {
@@ -12,6 +14,29 @@ Tensor probabilities(const Routing& routing) {
 // A zero that keeps the graph, so that it can be added to a loss and differentiated.
 Tensor no_rows(const Routing& routing) {
   return routing.logits_TE.sum();
+}
+
+// The number of each row's tree, [T] int64.
+Tensor tree_of_rows(const data::SegmentTable& table) {
+  std::vector<int64_t> tree_T(table.num_rows);
+  int64_t tree = -1;
+  for (const data::Segment& segment : table.segments) {
+    if (segment.parent < 0) ++tree;
+    std::fill_n(tree_T.begin() + segment.begin, segment.length, tree);
+  }
+  return torch::tensor(tree_T, torch::kInt64);
+}
+
+Tensor scoped_balance_loss(const LayerRouting& layer, const Batch& batch, BalanceScope scope,
+                           LoadAverage& load) {
+  if (scope == BalanceScope::MicroBatch) return balance_loss(layer.routing);
+  if (scope == BalanceScope::Global) {
+    load.add(layer.layer, assignment_counts(layer.routing));
+    return balance_loss(layer.routing, load.shares(layer.layer));
+  }
+  Tensor group_T = tree_of_rows(*batch.segments);
+  if (!layer.rows.empty()) group_T = group_T.index_select(0, torch::tensor(layer.rows, torch::kInt64));
+  return balance_loss_by_group(layer.routing, group_T.to(layer.routing.expert_Tk.device()));
 }
 
 }  // namespace
@@ -61,6 +86,19 @@ void LoadAverage::add(int64_t layer, const Tensor& count_E) {
 Tensor LoadAverage::shares(int64_t layer) const {
   const Tensor& count_E = counts_.at(layer);
   return count_E / count_E.sum().clamp_min(1);
+}
+
+Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const RouterLossOptions& options,
+                   LoadAverage& load) {
+  DMOERM_ASSERT(!trace.layers.empty());
+  Tensor total;
+  for (const LayerRouting& layer : trace.layers) {
+    Tensor loss = router_z_loss(layer.routing) * options.z;
+    if (options.balance > 0)
+      loss = loss + scoped_balance_loss(layer, batch, options.scope, load) * options.balance;
+    total = total.defined() ? total + loss : loss;
+  }
+  return total / static_cast<double>(trace.layers.size());
 }
 
 }  // namespace dmoerm::nn

@@ -10,7 +10,8 @@
 #include <map>
 
 #include "dmoerm/core/compat.h"
-#include "dmoerm/nn/router.h"
+#include "dmoerm/nn/batch.h"
+#include "dmoerm/nn/routing_trace.h"
 
 namespace dmoerm::nn {
 
@@ -39,5 +40,19 @@ class LoadAverage {
  private:
   std::map<int64_t, Tensor> counts_;
 };
+
+enum class BalanceScope { MicroBatch, Group, Global };
+
+struct RouterLossOptions {
+  double balance = 0, z = 0;  // weights; 0: none
+  BalanceScope scope = BalanceScope::MicroBatch;
+  bool active() const { return balance > 0 || z > 0; }
+};
+
+// The weighted losses of one forward pass, mean over its sparse layers. A group is what shares a prefix: a
+// tree of the batch's segments. Scope Global adds the pass's counts to `load`, which the caller resets at
+// each step; its losses so see the step as far as it has come.
+Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const RouterLossOptions& options,
+                   LoadAverage& load);
 
 }  // namespace dmoerm::nn

@@ -1,5 +1,6 @@
 #include "dmoerm/ops/moe_dispatch.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "tests/nn/tiny_decoder.h"
+#include "tests/nn/tiny_moe.h"
 
 namespace dmoerm::nn {
 namespace {
@@ -84,6 +84,37 @@ TEST(RouterZLoss, EqualsClosedForm) {
               std::pow(std::log(8.0), 2), 1e-12);
   const double z = std::log(std::exp(2.0) + 3);
   EXPECT_NEAR(router_z_loss(routing_of(peaked({0, 1}, 4, 2), 1)).item<double>(), z * z, 1e-12);
+}
+
+// A packed batch: the shared prefix is one set of rows, and a group is what shares it.
+TEST(RouterLosses, OfADecoderCountSharedTokensOnce) {
+  torch::NoGradGuard no_grad;
+  const DecoderConfig config = tiny_moe_config({6, 2, RouterScore::Softmax, true});
+  const Decoder decoder = tiny_decoder(config, torch::kFloat64);
+  const Sequences first = awkward_groups()[1].second, second = {random_tokens(6, 7)};
+  const auto trace_of = [&](const Batch& batch) {
+    RoutingTrace trace;
+    decoder.hidden(batch, nullptr, {&trace});
+    return trace;
+  };
+  std::vector<data::PackItem> items;
+  for (const auto& sequence : first) items.push_back({sequence, 0, -1});
+  items.push_back({second[0], 1, -1});
+  const Batch both = to_device(data::pack(items), torch::kCPU);
+  EXPECT_EQ(both.tokens_T.size(0), 11 + 5 + 9 + 6);  // the prompt of 11 tokens once
+  LoadAverage load;
+  const auto loss = [&](const Batch& batch, BalanceScope scope) {
+    return router_loss(trace_of(batch), batch, {2, 0, scope}, load).item<double>();
+  };
+  const double alone =
+      (loss(packed(first), BalanceScope::MicroBatch) + loss(packed(second), BalanceScope::MicroBatch)) / 2;
+  EXPECT_NEAR(loss(both, BalanceScope::Group), alone, 1e-12);
+  EXPECT_GT(std::abs(loss(both, BalanceScope::MicroBatch) - alone), 1e-6);
+  EXPECT_NEAR(loss(both, BalanceScope::Global), loss(both, BalanceScope::MicroBatch), 1e-12);
+  const RoutingTrace trace = trace_of(both);
+  const double z =
+      (router_z_loss(trace.layers[0].routing) + router_z_loss(trace.layers[1].routing)).item<double>();
+  EXPECT_NEAR(router_loss(trace, both, {0, 3}, load).item<double>(), 3 * z / 2, 1e-12);
 }
 
 TEST(RouterLosses, AreZeroWithoutRows) {

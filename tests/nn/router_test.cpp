@@ -1,6 +1,11 @@
 // Routers against choices made by brute force, and the properties that each kind has.
 #include "dmoerm/nn/router.h"
 
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
 #include "dmoerm/core/error.h"
 #include "tests/nn/tiny_decoder.h"
 

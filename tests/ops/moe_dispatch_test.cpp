@@ -1,6 +1,7 @@
 // Dispatch plans against plain loops, and the way there and back against plain operations.
 #include "dmoerm/ops/moe_dispatch.h"
 
+#include <array>
 #include <set>
 
 #include "testing.h"
@@ -24,13 +25,16 @@ void expect_consistent(const Dispatch& plan, const Tensor& expert_Tk, int64_t nu
       EXPECT_EQ(place / top_k, plan.rows[i]);
       EXPECT_EQ(expert_Tk.flatten()[place].item<int64_t>(), e);
       EXPECT_EQ(plan.slot_Tk.flatten()[place].item<int64_t>(), i);
-      if (i > plan.offsets[e]) EXPECT_LT(plan.rows[i - 1], plan.rows[i]);
+      if (i > plan.offsets[e]) {
+        EXPECT_LT(plan.rows[i - 1], plan.rows[i]);
+      }
     }
   EXPECT_EQ((plan.slot_Tk >= 0).sum().item<int64_t>(), plan.offsets.back());
 }
 
 TEST(Dispatch, EveryRowIsThereExactlyKTimes) {
-  for (const auto& [rows, top_k, experts] : {std::tuple{50, 3, 8}, {1, 1, 1}, {1, 4, 4}, {7, 2, 64}}) {
+  const std::vector<std::array<int64_t, 3>> shapes = {{50, 3, 8}, {1, 1, 1}, {1, 4, 4}, {7, 2, 64}};
+  for (const auto& [rows, top_k, experts] : shapes) {
     const Tensor expert_Tk = random_choice(rows, top_k, experts);
     const Dispatch plan = dispatch(expert_Tk, experts);
     expect_consistent(plan, expert_Tk, experts);

@@ -110,8 +110,9 @@ std::string text_of(const models::LoraOptions& o) {
 
 std::string text_of(const train::PreferenceStage& stage) {
   const train::PreferenceOptions& o = stage.preference;
-  return fmt::format("{} | {} {} {} {} {}", text_of(stage.train), o.token_budget, o.label_smoothing,
-                     o.centering, o.share_prefix, o.early_stop);
+  return fmt::format("{} | {} {} {} {} {} | {} {} {}", text_of(stage.train), o.token_budget,
+                     o.label_smoothing, o.centering, o.share_prefix, o.early_stop, o.router_loss.balance,
+                     o.router_loss.z, static_cast<int>(o.router_loss.scope));
 }
 
 std::string text_of(const RunConfig& run) {
