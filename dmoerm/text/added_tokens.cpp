@@ -1,5 +1,7 @@
 #include "dmoerm/text/added_tokens.h"
 
+#include <limits>
+
 #include "dmoerm/text/utf8.h"
 
 namespace dmoerm::text {
@@ -58,8 +60,11 @@ AddedTokens::AddedTokens(const Json& list, const Normalizer& normalizer, const s
   if (!list.is_null() && !list.is_array()) fail(where, "found {}, expected a list", json_kind(list));
   for (const Json& item : list) {
     AddedToken token;
-    token.id = json_field<int32_t>(item, "id", where);
+    const auto id = json_field<int64_t>(item, "id", where);
     token.content = json_field<std::string>(item, "content", where);
+    if (id < 0 || id > std::numeric_limits<int32_t>::max())
+      fail(where, "\"{}\" has the id {}, expected 0 or more, in 31 bits", token.content, id);
+    token.id = static_cast<int32_t>(id);
     token.special = json_field_or(item, "special", false, where);
     token.normalized = json_field_or(item, "normalized", !token.special, where);
     token.single_word = json_field_or(item, "single_word", false, where);

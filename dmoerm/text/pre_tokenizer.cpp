@@ -33,12 +33,6 @@ PreTokenizer PreTokenizer::from_json(const Json& json, const std::string& where)
   return result;
 }
 
-PreTokenizer PreTokenizer::of(std::shared_ptr<const PreTokenizerStep> step) {
-  PreTokenizer result;
-  result.steps_.push_back(std::move(step));
-  return result;
-}
-
 Words PreTokenizer::split(std::string_view text, bool first) const {
   Words words;
   if (text.empty()) return words;

@@ -17,7 +17,8 @@ class WireReader {
   bool next() {  // false at the end
     if (bytes_.empty()) return false;
     const uint64_t key = varint();
-    field_ = static_cast<int>(key >> 3 & 0xffff);
+    if (key >> 3 == 0 || key >> 3 > kLastField) damaged();
+    field_ = static_cast<int>(key >> 3);
     wire_type_ = static_cast<int>(key & 7);
     if (wire_type_ == 0) {
       number_ = varint();
@@ -46,6 +47,7 @@ class WireReader {
   }
 
  private:
+  static constexpr uint64_t kLastField = (1 << 29) - 1;
   [[noreturn]] void damaged() const { fail(where_, "the file is damaged or no SentencePiece model"); }
   void of_type(int wire_type) const {
     if (wire_type_ != wire_type) damaged();

@@ -3,16 +3,6 @@
 #include "dmoerm/text/utf8.h"
 
 namespace dmoerm::text {
-namespace {
-
-// The place behind `from` where a word begins: a space behind something else.
-size_t next_word(std::string_view text, std::string_view space, size_t from) {
-  for (size_t at = from; (at = text.find(space, at)) != std::string_view::npos; at += space.size())
-    if (at > 0 && !text.substr(0, at).ends_with(space)) return at;
-  return std::string_view::npos;
-}
-
-}  // namespace
 
 SentencePieceNormalizer::SentencePieceNormalizer(const SentencePieceFile& file, bool prefix_first_only,
                                                  const std::string& where)
@@ -21,13 +11,8 @@ SentencePieceNormalizer::SentencePieceNormalizer(const SentencePieceFile& file, 
       add_prefix_(file.add_dummy_prefix),
       prefix_first_only_(prefix_first_only),
       remove_extra_spaces_(file.remove_extra_whitespaces) {
-  split_ = file.byte_fallback;  // runs of unknown characters are one token: they must not be cut
-  for (const auto& piece : file.pieces) {
-    if (piece.type == SentencePieceFile::Type::UserDefined) user_defined_.add(piece.text, 0);
-    if (piece.text == space_) split_ = true;
-  }
   for (const auto& piece : file.pieces)
-    if (next_word(piece.text, space_, 0) != std::string::npos) split_ = false;
+    if (piece.type == SentencePieceFile::Type::UserDefined) user_defined_.add(piece.text, 0);
 }
 
 // What the beginning of `text` is normalised to; returns how much of it that is.
@@ -64,18 +49,11 @@ std::string SentencePieceNormalizer::normalize(std::string_view text, bool prefi
   return result;
 }
 
-void SentencePieceNormalizer::split(std::string_view text, std::vector<std::string_view>& words) const {
-  size_t begin = 0;
-  for (size_t at; split_ && (at = next_word(text, space_, begin + 1)) != std::string_view::npos; begin = at)
-    words.push_back(text.substr(begin, at - begin));
-  words.push_back(text.substr(begin));
-}
-
 void SentencePieceNormalizer::apply(Words& words, bool first) const {
   std::vector<std::string_view> result;
   for (const std::string_view word : words.words) {
     std::string text = normalize(word, add_prefix_ && (first || !prefix_first_only_));
-    if (!text.empty()) split(words.owned.emplace_back(std::move(text)), result);
+    if (!text.empty()) result.push_back(words.owned.emplace_back(std::move(text)));
   }
   words.words = std::move(result);
 }

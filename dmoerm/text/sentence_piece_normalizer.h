@@ -15,17 +15,16 @@ class SentencePieceNormalizer : public PreTokenizerStep {
   // `prefix_first_only`: only the text's beginning gets the space in front.
   SentencePieceNormalizer(const SentencePieceFile& file, bool prefix_first_only, const std::string& where);
   void apply(Words& words, bool first) const override;
+  const std::string& space() const { return space_; }  // what a space becomes
 
  private:
   std::string normalize(std::string_view text, bool prefix) const;
   size_t next_part(std::string_view text, std::string_view& part) const;
-  void split(std::string_view text, std::vector<std::string_view>& words) const;
 
   CharactersMap characters_;
   ByteTrie user_defined_;  // pieces that stay as they stand
-  std::string space_;      // what a space becomes
+  std::string space_;
   bool add_prefix_, prefix_first_only_, remove_extra_spaces_;
-  bool split_;  // no piece goes on into the next word: words are encoded one by one
 };
 
 }  // namespace dmoerm::text

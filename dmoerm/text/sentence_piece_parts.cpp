@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "dmoerm/text/pre_tokenizer_steps.h"
 #include "dmoerm/text/sentence_piece_model.h"
 #include "dmoerm/text/sentence_piece_normalizer.h"
 #include "dmoerm/text/utf8.h"
@@ -30,13 +31,15 @@ TokenizerParts read_sentence_piece(const TokenizerFiles& files) {
   const auto file = SentencePieceFile::parse(files.main_content(), where);
   const bool legacy = json_field_or(files.config, "legacy", true, files.beside("tokenizer_config.json"));
   TokenizerParts parts;
-  parts.pre_tokenizer =
-      PreTokenizer::of(std::make_shared<const SentencePieceNormalizer>(file, !legacy, where));
+  const auto normalizer = std::make_shared<const SentencePieceNormalizer>(file, !legacy, where);
+  parts.pre_tokenizer.append(normalizer);
   if (file.model == SentencePieceFile::Model::Bpe) {
     parts.model = std::make_unique<const SentencePieceBpe>(file, where);
   } else {
     parts.model = std::make_unique<const SentencePieceUnigram>(file);
   }
+  if (SpaceWords::changes_nothing(parts.model->vocabulary(), normalizer->space()))
+    parts.pre_tokenizer.append(std::make_shared<const SpaceWords>(normalizer->space()));
   parts.decoder = TokenDecoder::from_json(decoder_json(file), where);
   for (size_t id = 0; id < file.pieces.size(); ++id) {
     const auto& piece = file.pieces[id];

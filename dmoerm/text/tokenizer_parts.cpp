@@ -6,6 +6,7 @@
 #include "dmoerm/text/bpe_model.h"
 #include "dmoerm/text/byte_preset.h"
 #include "dmoerm/text/json_parts.h"
+#include "dmoerm/text/pre_tokenizer_steps.h"
 #include "dmoerm/text/rank_model.h"
 #include "dmoerm/text/sentence_piece_parts.h"
 
@@ -20,6 +21,8 @@ TokenizerParts read_json(const TokenizerFiles& files) {
   parts.normalizer = Normalizer::from_json(member("normalizer"), where("normalizer"));
   parts.pre_tokenizer = PreTokenizer::from_json(member("pre_tokenizer"), where("pre_tokenizer"));
   parts.model = std::make_unique<const BpeModel>(BpeModel::from_json(member("model"), where("model")));
+  if (!parts.pre_tokenizer.byte_level() && SpaceWords::changes_nothing(parts.model->vocabulary(), "▁"))
+    parts.pre_tokenizer.append(std::make_shared<const SpaceWords>("▁"));
   parts.post_processor = PostProcessor::from_json(member("post_processor"), where("post_processor"));
   parts.decoder = TokenDecoder::from_json(member("decoder"), where("decoder"));
   parts.added_tokens = member("added_tokens");
