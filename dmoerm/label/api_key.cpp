@@ -40,15 +40,15 @@ std::string ApiKey::redacted(std::string text) const {
   return text;
 }
 
-Json ApiKey::redacted(const Json& json) const {
+Json ApiKey::redacted_json(const Json& json) const {
   if (json.is_string()) return redacted(json.get<std::string>());
   if (!json.is_structured() || key_.empty()) return json;
   Json result = json.is_array() ? Json::array() : Json::object();
   for (const auto& [name, value] : json.items()) {
     if (json.is_array())
-      result.push_back(redacted(value));
+      result.push_back(redacted_json(value));
     else
-      result[redacted(name)] = redacted(value);
+      result[redacted(name)] = redacted_json(value);
   }
   return result;
 }

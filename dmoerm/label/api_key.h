@@ -24,7 +24,7 @@ class ApiKey {
   // What a server says may hold the key: every occurrence becomes "[key]", in all strings of a JSON value
   // too.
   std::string redacted(std::string text) const;
-  Json redacted(const Json& json) const;
+  Json redacted_json(const Json& json) const;
 
  private:
   std::string key_;

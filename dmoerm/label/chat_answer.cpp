@@ -113,7 +113,7 @@ ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_
     answer.may_be_paid = response.sent;
     return answer;
   }
-  const Json json = key.redacted(Json::parse(response.body, nullptr, false));
+  const Json json = key.redacted_json(Json::parse(response.body, nullptr, false));
   if (!success) return read_error_status(response, json, now);
   if (json.is_discarded()) {
     ChatAnswer answer = failed(Kind::Retry, "the answer is no JSON: " + one_line(response.body));

@@ -7,15 +7,15 @@ namespace {
 
 constexpr std::string_view kBos = "<|begin_of_text|>";
 
-std::string header(const std::string& role) {
+std::string llama3_header(const std::string& role) {
   return "<|start_header_id|>" + role + "<|end_header_id|>\n\n";
 }
 
 std::string render_llama3(std::span<const Message> messages, bool add_generation_prompt) {
   std::string text(messages.empty() ? "" : kBos);
   for (const Message& message : messages)
-    text += header(message.role) + std::string(strip(message.content)) + "<|eot_id|>";
-  if (add_generation_prompt) text += header("assistant");
+    text += llama3_header(message.role) + std::string(strip(message.content)) + "<|eot_id|>";
+  if (add_generation_prompt) text += llama3_header("assistant");
   return text;
 }
 

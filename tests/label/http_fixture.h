@@ -16,7 +16,8 @@ class WorldOverHttp {
   WorldOverHttp(const fs::path& records, const WorldJudgeOptions& options) : judge_(options) {
     data::PreferenceReader reader({records});
     for (data::PreferenceRecord record; reader.next(record);) records_.emplace(record.prompt_text, record);
-    for (const data::TaskPoints& task : JudgePrompts::builtin("en").tasks())
+    const JudgePrompts prompts = JudgePrompts::builtin("en");
+    for (const data::TaskPoints& task : prompts.tasks())
       for (const auto& [point, title] : task.titles) points_[title] = point;
   }
 

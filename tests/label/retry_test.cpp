@@ -90,9 +90,9 @@ TEST_F(ApiKeyTest, ComesFromAVariableOrAFileAndIsRedacted) {
   write_file_atomically(directory_ / "key", "  sk-secret\n");
   const ApiKey key = ApiKey::from_file(directory_ / "key");
   EXPECT_EQ(key.header(), "Authorization: Bearer sk-secret");
-  EXPECT_EQ(key.redacted("a sk-secret, sk-secretsk-secret"), "a [key], [key][key]");
+  EXPECT_EQ(key.redacted(std::string("a sk-secret, sk-secretsk-secret")), "a [key], [key][key]");
   const Json json = {{"sk-secret", {"Bearer sk-secret", 1, {{"x", "sk-secret"}}}}};
-  EXPECT_EQ(key.redacted(json), Json::parse(R"({"[key]": ["Bearer [key]", 1, {"x": "[key]"}]})"));
+  EXPECT_EQ(key.redacted_json(json), Json::parse(R"({"[key]": ["Bearer [key]", 1, {"x": "[key]"}]})"));
   setenv("DMOERM_TEST_KEY", "sk-other", 1);
   EXPECT_EQ(ApiKey::from_environment("DMOERM_TEST_KEY", false).header(), "Authorization: Bearer sk-other");
   unsetenv("DMOERM_TEST_KEY");

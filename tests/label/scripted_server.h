@@ -13,9 +13,9 @@
 namespace dmoerm::label {
 
 struct ScriptedRequest {
-  std::string path;
-  std::map<std::string, std::string> headers;  // names in lower case
-  std::string body;
+  std::string path = {};
+  std::map<std::string, std::string> headers = {};  // names in lower case
+  std::string body = {};
 };
 
 struct ScriptedReply {
