@@ -13,13 +13,13 @@ namespace {
 
 // Options of PEFT that change no number of a trained adapter: bookkeeping, settings of a start that
 // init_lora_weights names, of quantised or Megatron layers, and what saves memory in training.
-void ignore_harmless(ConfigReader& config) {
+void ignore_without_effect(ConfigReader& config) {
   config.ignore({"auto_mapping", "peft_version", "revision", "task_type", "inference_mode", "runtime_config",
                  "ensure_weight_tying", "loftq_config", "eva_config", "corda_config", "lora_ga_config",
                  "qalora_group_size", "megatron_config", "megatron_core", "velora_config", "layers_pattern"});
 }
 
-void refuse_unsupported(ConfigReader& config) {
+void refuse_options(ConfigReader& config) {
   if (const auto type = config.required<std::string>("peft_type"); type != "LORA")
     fail(config.where(), "peft_type {} is not supported: expected LORA", type);
   if (const auto bias = config.get<std::string>("bias", "none"); bias != "none")
@@ -32,7 +32,7 @@ void refuse_unsupported(ConfigReader& config) {
          "PEFT's "
          "save_pretrained(…, path_initial_model_for_weight_conversion=…)",
          start.dump());
-  ignore_harmless(config);
+  ignore_without_effect(config);
 }
 
 // rank_pattern and alpha_pattern: the first expression that matches counts, so the file's order matters.
@@ -75,7 +75,7 @@ AdapterConfig::AdapterConfig(const std::filesystem::path& path, const std::vecto
     : where_(path.string()) {
   const std::string text = read_file(path);
   ConfigReader config(parse_json(text, where_), where_);
-  refuse_unsupported(config);
+  refuse_options(config);
   base_model_ = config.get<std::string>("base_model_name_or_path", "");
   options_.rank = config.get<int64_t>("r", 8);
   options_.alpha = config.get<double>("lora_alpha", 8);

@@ -39,16 +39,13 @@ def checkpoint(report, name, program, path):
 
 
 def probe(report, name, program, path):
-    """A language model's logits at every position."""
-    if "probe" not in program.run("model", "--help"):
-        raise RuntimeError("this program has no model probe")
+    """A language model's logits and last state behind each of some sequences."""
     theirs = reference.language_model(path)
-    for ids in reference.random_sequences(theirs.config, 3):
-        file = program.new_path("ids.jsonl")
-        file.write_text(json.dumps({"ids": ids}) + "\n", encoding="utf-8")
-        line = json.loads(program.run("model", "probe", path, "--input", file).splitlines()[0])
-        ours = [x for row in line["logits"] for x in row]
-        report.equal(f"{name}: logits of {len(ids)} tokens", ours, reference.logits(theirs, ids))
+    sequences = reference.random_sequences(theirs.config)
+    lines = program.probe(path, sequences)
+    report.equal(f"{name}: logits", [x for line in lines for x in line["logits"]], reference.last_logits(theirs, sequences))
+    report.equal(f"{name}: last states", [x for line in lines for x in line["hidden"]],
+                 reference.last_states(theirs, sequences))
 
 
 def adapter(report, name, program, base, directory):

@@ -43,6 +43,13 @@ class Program:
         result[1::2] = lines[-1]["rewards"]
         return result
 
+    def probe(self, model, sequences, *flags):
+        """{"hidden", "logits" or "scores"} of the last position of each sequence."""
+        file = self.new_path("ids.jsonl")
+        file.write_text("".join(json.dumps({"ids": ids}) + "\n" for ids in sequences), encoding="utf-8")
+        output = self.run("model", "probe", "--model", model, "--input", file, *flags)
+        return [json.loads(line) for line in output.splitlines()]
+
     def expert_scores(self, model, sequences, task):
         """Raw scores by point of a task's experts."""
         lines = self.score(model, [{"task": task, "prompt_ids": [], "response_ids": [ids]} for ids in sequences])

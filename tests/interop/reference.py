@@ -34,9 +34,16 @@ def scores(model, sequences, label=0, batch=1):
 
 
 @torch.no_grad()
-def logits(model, ids):
-    """Of every position of one sequence, as one flat list."""
-    return model(input_ids=torch.tensor([ids])).logits[0].double().flatten().tolist()
+def last_logits(model, sequences):
+    """Of the last position of each sequence, one after another."""
+    return [x for ids in sequences for x in model(input_ids=torch.tensor([ids])).logits[0, -1].double().tolist()]
+
+
+@torch.no_grad()
+def last_states(model, sequences):
+    """After the final norm."""
+    return [x for ids in sequences
+            for x in model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1].double().tolist()]
 
 
 def random_sequences(model_config, count=13, seed=1):

@@ -16,6 +16,10 @@ void expect_same_weights(const Checkpoint& actual, const Checkpoint& expected) {
   EXPECT_EQ(actual.decoder->config(), expected.decoder->config());
 }
 
+constexpr const char* kMoeFixtures[] = {
+    "mixtral-seq", "mixtral-lm",      "qwen2_moe-seq",  "qwen2_moe-lm",    "qwen3_moe-seq", "qwen3_moe-lm",
+    "olmoe-lm",    "deepseek_v2-seq", "deepseek_v2-lm", "deepseek_v3-seq", "deepseek_v3-lm"};
+
 class MoeFixture : public testing::TestWithParam<const char*> {
  protected:
   Checkpoint model_ = load_checkpoint(fixture(GetParam()));
