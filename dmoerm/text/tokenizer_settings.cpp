@@ -24,6 +24,7 @@ void save_tokenizer(const fs::path& directory, const Tokenizer& tokenizer,
   fs::remove(directory / "chat_template.jinja");  // it would go before the template in tokenizer_config.json
   const fs::path file = directory / "tokenizer_config.json";
   Json config = fs::exists(file) ? load_json(file) : Json::object();
+  config.emplace("tokenizer_class", "PreTrainedTokenizerFast");  // else transformers guesses it from the model
   config["pad_token"] = tokenizer.decode({&settings.padding, 1});
   config["model_max_length"] = settings.max_tokens;
   config["chat_template"] = ChatFormat::named(settings.chat_format).chat_template();
