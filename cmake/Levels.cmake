@@ -19,6 +19,12 @@ function(dmoerm_use_pch target)
   endif()
 endfunction()
 
+# Several sources are compiled as one: a file of ours is short against the headers that it includes, and a clean build
+# takes a third of the time. -DCMAKE_UNITY_BUILD=OFF compiles each alone, which is quicker when one file changes.
+option(CMAKE_UNITY_BUILD "Compile several sources as one" ON)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+set_target_properties(dmoerm_pch PROPERTIES UNITY_BUILD OFF)
+
 add_library(dmoerm INTERFACE)
 set_property(GLOBAL PROPERTY DMOERM_LEVELS "")
 
@@ -39,10 +45,11 @@ function(dmoerm_level name)
   set_property(GLOBAL APPEND PROPERTY DMOERM_LEVELS dmoerm_${name})
 endfunction()
 
-# Sources of a level that do without the precompiled header.
+# Sources of a level that do without the precompiled header. (CMake then compiles each alone.)
 function(dmoerm_without_torch level)
   foreach(source ${ARGN})
-    set_source_files_properties(dmoerm/${level}/${source}.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    set_source_files_properties(dmoerm/${level}/${source}.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+                                SKIP_UNITY_BUILD_INCLUSION ON)
   endforeach()
 endfunction()
 
@@ -63,6 +70,7 @@ function(dmoerm_tests name)
   if(NOT arg_NO_TORCH)
     dmoerm_use_pch(test_${name})
   endif()
+  target_compile_options(test_${name} PRIVATE -O1)  # what they call is optimised; they compile faster
   add_test(NAME ${name} COMMAND test_${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 600)
 endfunction()

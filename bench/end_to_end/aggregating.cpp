@@ -28,9 +28,9 @@ struct Phase3 {
   int64_t epochs;
 };
 
-class Training {
+class AggregatorTraining {
  public:
-  explicit Training(const Phase3& phase)
+  explicit AggregatorTraining(const Phase3& phase)
       : aggregator_(static_cast<int64_t>(phase.experts.experts.size()), phase.decoder.config().hidden_size,
                     1) {
     for (auto& [name, parameter] : aggregator_.parameters()) {
@@ -68,7 +68,7 @@ class Training {
 };
 
 std::vector<Tensor> train(const Phase3& phase, bool keep_states) {
-  Training training(phase);
+  AggregatorTraining training(phase);
   Tensor z_RKD;
   for (int64_t epoch = 0; epoch < phase.epochs; ++epoch) {
     if (epoch == 0 || !keep_states) z_RKD = phase.states();

@@ -6,7 +6,7 @@
 namespace dmoerm::bench {
 namespace {
 
-constexpr int64_t kRows = 2500, kIn = 512, kOut = 512, kExperts = 5, kRank = 32;
+constexpr int64_t kTokens = 2500, kIn = 512, kOut = 512, kExperts = 5, kRank = 32;
 
 using Linear = Tensor (*)(const Tensor&, const Tensor&, const Tensor&, std::span<const ops::LoraPair>,
                           std::span<const int64_t>, const ops::RowDropout&);
@@ -15,25 +15,25 @@ void expert_linear(benchmark::State& state, Linear linear, bool backward, double
   const auto leaf = [](int64_t rows, int64_t columns) {
     return (torch::randn({rows, columns}) * 0.05).set_requires_grad(true);
   };
-  std::vector<Tensor> in = {leaf(kRows, kIn)};
+  std::vector<Tensor> in = {leaf(kTokens, kIn)};
   std::vector<ops::LoraPair> loras;
   std::vector<int64_t> offsets = {0};
   for (int64_t e = 0; e < kExperts; ++e) {
     loras.push_back({leaf(kRank, kIn), leaf(kOut, kRank), 1});
     in.insert(in.end(), {loras.back().a, loras.back().b});
-    offsets.push_back((e + 1) * kRows / kExperts);
+    offsets.push_back((e + 1) * kTokens / kExperts);
   }
   const Tensor weight = torch::randn({kOut, kIn});
-  const std::vector<uint64_t> keys(kRows, 3);
+  const std::vector<uint64_t> keys(kTokens, 3);
   measure(state, in, backward, [&] { return linear(in[0], weight, {}, loras, offsets, {dropout, 1, keys}); });
-  const double base = 2.0 * kRows * kIn * kOut, low_rank = 2.0 * kRows * kRank * (kIn + kOut);
+  const double base = 2.0 * kTokens * kIn * kOut, low_rank = 2.0 * kTokens * kRank * (kIn + kOut);
   state.counters["FLOP/s"] = rate(backward ? 2 * base + 3 * low_rank : base + low_rank);
 }
 
 void base_alone(benchmark::State& state) {
-  const Tensor x = torch::randn({kRows, kIn}), weight = torch::randn({kOut, kIn});
+  const Tensor x = torch::randn({kTokens, kIn}), weight = torch::randn({kOut, kIn});
   measure(state, {}, false, [&] { return torch::linear(x, weight); });
-  state.counters["FLOP/s"] = rate(2.0 * kRows * kIn * kOut);
+  state.counters["FLOP/s"] = rate(2.0 * kTokens * kIn * kOut);
 }
 
 #define DMOERM_BENCH(op, name, ...) \

@@ -11,16 +11,16 @@
 namespace dmoerm::bench {
 namespace {
 
-constexpr int64_t kRows = 1024, kWidth = 1024, kExpertWidth = 384, kExperts = 32, kTopK = 4;
+constexpr int64_t kMoeRows = 1024, kMoeWidth = 1024, kExpertWidth = 384, kMoeExperts = 32, kTopK = 4;
 
 nn::DecoderConfig moe_decoder() {
   nn::DecoderConfig config;
-  config.hidden_size = kWidth;
+  config.hidden_size = kMoeWidth;
   config.num_layers = 1;
   config.num_heads = config.num_kv_heads = 2;
-  config.head_dim = kWidth / 2;
+  config.head_dim = kMoeWidth / 2;
   config.moe.emplace();
-  config.moe->router = {kExperts, kTopK, nn::RouterScore::Softmax, true};
+  config.moe->router = {kMoeExperts, kTopK, nn::RouterScore::Softmax, true};
   config.moe->intermediate_size = kExpertWidth;
   return config;
 }
@@ -28,16 +28,18 @@ nn::DecoderConfig moe_decoder() {
 // Without skew all experts are alike; with it the popularity of the e-th falls as 1 / e.
 NamedTensors moe_weights(bool skewed) {
   NamedTensors weights;
-  Tensor router = torch::randn({kExperts, kWidth}) / std::sqrt(kWidth);
-  for (int64_t e = 0; e < kExperts && skewed; ++e) router[e][0] = -1.5 * std::log(static_cast<double>(e + 1));
+  Tensor router = torch::randn({kMoeExperts, kMoeWidth}) / std::sqrt(kMoeWidth);
+  for (int64_t e = 0; e < kMoeExperts && skewed; ++e)
+    router[e][0] = -1.5 * std::log(static_cast<double>(e + 1));
   weights["layers.0.mlp.gate.weight"] = router;
-  weights["layers.0.mlp.experts.gate_up_proj"] = torch::randn({kExperts, 2 * kExpertWidth, kWidth}) * 0.02;
-  weights["layers.0.mlp.experts.down_proj"] = torch::randn({kExperts, kWidth, kExpertWidth}) * 0.02;
+  weights["layers.0.mlp.experts.gate_up_proj"] =
+      torch::randn({kMoeExperts, 2 * kExpertWidth, kMoeWidth}) * 0.02;
+  weights["layers.0.mlp.experts.down_proj"] = torch::randn({kMoeExperts, kMoeWidth, kExpertWidth}) * 0.02;
   return weights;
 }
 
 nn::Batch one_sequence() {
-  const std::vector<int32_t> tokens(kRows, 1);
+  const std::vector<int32_t> tokens(kMoeRows, 1);
   const std::vector<data::PackItem> items = {{tokens, 0, -1}};
   return nn::to_device(data::pack(items), torch::kCPU);
 }
@@ -47,7 +49,7 @@ void products_alone(const NamedTensors& weights, const std::vector<int64_t>& off
                     const Tensor& h_NF, const Tensor& y_ND) {
   const Tensor &gate_up = weights.at("layers.0.mlp.experts.gate_up_proj"),
                &down = weights.at("layers.0.mlp.experts.down_proj");
-  for (int64_t e = 0; e < kExperts; ++e) {
+  for (int64_t e = 0; e < kMoeExperts; ++e) {
     const int64_t begin = offsets[e], count = offsets[e + 1] - begin;
     if (count == 0) continue;
     Tensor h = h_NF.narrow(0, begin, count), y = y_ND.narrow(0, begin, count);
@@ -75,13 +77,13 @@ void moe_layer(benchmark::State& state, torch::ScalarType dtype, bool skewed) {
   for (auto& [name, weight] : weights) weight = weight.to(dtype);
   const nn::Batch batch = one_sequence();
   nn::RoutingTrace trace;
-  const nn::ForwardPass recorded(config, weights, torch::zeros({kWidth / 4}), batch, nullptr, {&trace});
-  const nn::ForwardPass pass(config, weights, torch::zeros({kWidth / 4}), batch, nullptr);
-  Tensor x_TD = torch::randn({kRows, kWidth});
+  const nn::ForwardPass recorded(config, weights, torch::zeros({kMoeWidth / 4}), batch, nullptr, {&trace});
+  const nn::ForwardPass pass(config, weights, torch::zeros({kMoeWidth / 4}), batch, nullptr);
+  Tensor x_TD = torch::randn({kMoeRows, kMoeWidth});
   x_TD.select(1, 0).fill_(1);
   x_TD = x_TD.to(dtype);
   nn::moe_layer(recorded, 0, x_TD, recorded.all_rows());
-  const ops::Dispatch plan = ops::dispatch(trace.layers[0].routing.expert_Tk, kExperts);
+  const ops::Dispatch plan = ops::dispatch(trace.layers[0].routing.expert_Tk, kMoeExperts);
   const Tensor x_ND = ops::gather_rows(x_TD, plan);
   const Tensor h_NF = torch::empty({x_ND.size(0), 2 * kExpertWidth}, x_ND.options());
   const Tensor y_ND = torch::empty_like(x_ND);
@@ -93,11 +95,12 @@ void moe_layer(benchmark::State& state, torch::ScalarType dtype, bool skewed) {
     state.SetIterationTime(layer.back());
   }
   int64_t largest = 0;
-  for (int64_t e = 0; e < kExperts; ++e) largest = std::max(largest, plan.offsets[e + 1] - plan.offsets[e]);
-  state.counters["FLOP/s"] = rate(2.0 * 3 * kWidth * kExpertWidth * static_cast<double>(x_ND.size(0)));
+  for (int64_t e = 0; e < kMoeExperts; ++e)
+    largest = std::max(largest, plan.offsets[e + 1] - plan.offsets[e]);
+  state.counters["FLOP/s"] = rate(2.0 * 3 * kMoeWidth * kExpertWidth * static_cast<double>(x_ND.size(0)));
   state.counters["ratio"] = median(layer) / median(products);
   state.counters["largest_over_mean"] =
-      static_cast<double>(largest * kExperts) / static_cast<double>(x_ND.size(0));
+      static_cast<double>(largest * kMoeExperts) / static_cast<double>(x_ND.size(0));
 }
 
 #define DMOERM_BENCH(name, ...) \

@@ -1,6 +1,7 @@
 #include "dmoerm/core/file.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -90,6 +91,13 @@ void AtomicFile::commit() {
   sync_path(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
 }
 
+void remove_tree(const fs::path& path) noexcept {
+  constexpr int kOpenFolders = 16;
+  nftw(
+      path.c_str(), [](const char* entry, const struct stat*, int, FTW*) { return ::remove(entry), 0; },
+      kOpenFolders, FTW_DEPTH | FTW_PHYS);
+}
+
 AtomicDirectory::AtomicDirectory(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) path_ = path_.parent_path();
   temporary_ = temporary_beside(path_);
@@ -98,8 +106,7 @@ AtomicDirectory::AtomicDirectory(fs::path path) : path_(std::move(path)) {
 }
 
 AtomicDirectory::~AtomicDirectory() {
-  std::error_code ignored;
-  fs::remove_all(temporary_, ignored);
+  remove_tree(temporary_);
 }
 
 void AtomicDirectory::commit() {
@@ -111,7 +118,7 @@ void AtomicDirectory::commit() {
   if (errno == EINVAL || errno == ENOSYS) {  // a file system without exchange: two steps
     const fs::path old = temporary_.string() + ".old";
     if (rename(path_.c_str(), old.c_str()) == 0 && rename(temporary_.c_str(), path_.c_str()) == 0) {
-      fs::remove_all(old);
+      remove_tree(old);
       return;
     }
   }

@@ -31,6 +31,11 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Removes a file, or a folder with all that is in it; nothing happens when there is none, and what cannot be
+// removed stays. In place of std::filesystem::remove_all: the LibTorch of pip (2.11) exports a function of
+// that name, built for another libstdc++, that crashes.
+void remove_tree(const fs::path& path) noexcept;
+
 // Builds a directory beside the target; commit() puts it in place at once, replacing an older one.
 class AtomicDirectory {
  public:

@@ -6,7 +6,7 @@
 namespace dmoerm::data {
 namespace {
 
-void read(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
+void read_native(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
   record.task = name_field(row, "task");
   read_prompt(row, options, record);
   const Json& responses = list_value(row, "responses");
@@ -35,7 +35,7 @@ OrderedJson messages_json(const std::vector<Message>& messages) {
 
 RecordFormat native_format() {
   return {"native", "prompt, responses, ranks", [](const Json& row) { return row.contains("responses"); },
-          read};
+          read_native};
 }
 
 std::string to_native(const PreferenceRecord& record) {

@@ -40,7 +40,7 @@ Response answer(const Json& value, const std::string& name) {
   return messages_value(value, name);
 }
 
-void read(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
+void read_trl_pair(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
   record.task = name_field(row, "task");
   const Json &chosen = row["chosen"], &rejected = row["rejected"];
   // Some published sets repeat the prompt beside conversations that hold it already.
@@ -61,7 +61,7 @@ RecordFormat pair_format() {
           [](const Json& row) {
             return has_keys(row, {"chosen", "rejected"});
           },
-          read};
+          read_trl_pair};
 }
 
 }  // namespace dmoerm::data

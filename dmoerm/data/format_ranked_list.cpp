@@ -16,7 +16,7 @@ std::vector<std::string> turns(const Json& row, const std::string& key) {
   return texts;
 }
 
-void read(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
+void read_ranked_list(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
   record.task = name_field(row, "label");
   const auto user = turns(row, "src"), assistant = turns(row, "tgt");
   if (user.size() != assistant.size() + 1)
@@ -38,7 +38,7 @@ RecordFormat ranked_list_format() {
           [](const Json& row) {
             return has_keys(row, {"src", "response"});
           },
-          read};
+          read_ranked_list};
 }
 
 }  // namespace dmoerm::data

@@ -18,7 +18,7 @@ void read_answers(const Json& row, const std::string& key, int64_t rank, Prefere
   record.ranks.resize(record.responses.size(), rank);
 }
 
-void read(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
+void read_reward_bench(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
   record.task = name_field(row, "subset");
   ReaderOptions as_turn = options;
   as_turn.text_as_turn = true;
@@ -35,7 +35,7 @@ RecordFormat reward_bench_format() {
             return has_keys(row, {"prompt", "chosen", "rejected"}) &&
                    (row.contains("subset") || row.contains("num_correct"));
           },
-          read};
+          read_reward_bench};
 }
 
 }  // namespace dmoerm::data

@@ -8,7 +8,7 @@
 namespace dmoerm::data {
 namespace {
 
-void read_lists(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
+void read_id_lists(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
   record.is_ids = true;
   record.task = name_field(row, "task");
   if (!row.contains("prompt_ids")) fail(kRecord, "\"prompt_ids\" is missing");
@@ -20,7 +20,7 @@ void read_lists(const Json& row, const ReaderOptions&, PreferenceRecord& record)
   record.margin = json_field_or<double>(row, "margin", 0, kRecord);
 }
 
-void read_pair(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
+void read_id_pair(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
   record.is_ids = true;
   record.task = name_field(row, "task");
   auto chosen = ids_value(row["chosen_ids"], "\"chosen_ids\"");
@@ -45,7 +45,7 @@ void read_pair(const Json& row, const ReaderOptions&, PreferenceRecord& record) 
 
 RecordFormat token_ids_format() {
   return {"token ids", "prompt_ids, response_ids",
-          [](const Json& row) { return row.contains("response_ids"); }, read_lists};
+          [](const Json& row) { return row.contains("response_ids"); }, read_id_lists};
 }
 
 RecordFormat token_id_pairs_format() {
@@ -53,7 +53,7 @@ RecordFormat token_id_pairs_format() {
           [](const Json& row) {
             return has_keys(row, {"chosen_ids", "rejected_ids"});
           },
-          read_pair};
+          read_id_pair};
 }
 
 }  // namespace dmoerm::data

@@ -30,7 +30,7 @@ std::vector<Message> turns_of(std::string_view transcript) {
   return turns;
 }
 
-void read(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
+void read_transcript(const Json& row, const ReaderOptions&, PreferenceRecord& record) {
   record.task = name_field(row, "task");
   set_conversations(row, record, turns_of(row["chosen"].get_ref<const std::string&>()),
                     turns_of(row["rejected"].get_ref<const std::string&>()));
@@ -44,7 +44,7 @@ RecordFormat transcript_pair_format() {
             return has_keys(row, {"chosen", "rejected"}) && is_transcript(row["chosen"]) &&
                    is_transcript(row["rejected"]);
           },
-          read};
+          read_transcript};
 }
 
 }  // namespace dmoerm::data

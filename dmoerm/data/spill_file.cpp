@@ -11,7 +11,7 @@
 namespace dmoerm::data {
 namespace {
 
-constexpr size_t kBufferSize = 1 << 20;
+constexpr size_t kSpillBuffer = 1 << 20;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ SpillFile::~SpillFile() {
 uint64_t SpillFile::append(std::string_view bytes) {
   const uint64_t offset = flushed_ + buffer_.size();
   buffer_ += bytes;
-  if (buffer_.size() >= kBufferSize) flush();
+  if (buffer_.size() >= kSpillBuffer) flush();
   return offset;
 }
 

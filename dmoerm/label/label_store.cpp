@@ -1,7 +1,9 @@
 #include "dmoerm/label/label_store.h"
 
+#include <algorithm>
+
 #include "dmoerm/core/error.h"
-#include "dmoerm/core/json.h"
+#include "dmoerm/core/hash.h"
 
 namespace dmoerm::label {
 namespace {
@@ -19,48 +21,70 @@ fs::path checked(fs::path path) {
   return path;
 }
 
-// Calls also know the answers' hash: what was said of other answers does not count.
-std::string call_key(const CapabilityLabel& label) {
-  return label_key(label) + "\n" + label.hash;
-}
-
-constexpr std::pair<Vote, const char*> kVoteNames[] = {
-    {Vote::A, "a"}, {Vote::B, "b"}, {Vote::Tie, "tie"}, {Vote::Unparsed, "unparsed"}};
+constexpr std::pair<Vote, const char*> kVoteNames[] = {{Vote::A, "a"},
+                                                       {Vote::B, "b"},
+                                                       {Vote::Tie, "tie"},
+                                                       {Vote::Unparsed, "unparsed"},
+                                                       {Vote::Failed, "failed"}};
 
 const char* vote_name(Vote vote) {
   for (const auto& [value, name] : kVoteNames)
     if (value == vote) return name;
-  DMOERM_ASSERT(!"a failed call has no name");
+  DMOERM_ASSERT(!"every vote has a name");
   return "";
 }
 
 Vote vote_named(const std::string& text, const std::string& where) {
   for (const auto& [value, name] : kVoteNames)
     if (text == name) return value;
-  fail(where, "\"answer\" is \"{}\", expected a, b, tie or unparsed", text);
+  fail(where, "\"answer\" is \"{}\", expected a, b, tie, unparsed or failed", text);
+}
+
+Json call_json(const CapabilityLabel& label, Order order, int64_t vote) {
+  return {{"id", label.id},
+          {"point", label.point},
+          {"a", label.a},
+          {"b", label.b},
+          {"judge", label.judge},
+          {"hash", label.hash},
+          {"order", order == Order::AB ? "ab" : "ba"},
+          {"vote", vote}};
 }
 
 }  // namespace
 
-LabelStore::LabelStore(fs::path path) : path_(checked(std::move(path))), lock_(beside(path_, ".lock")) {
-  label_log_ = std::make_unique<LineLog>(path_);
-  call_log_ = std::make_unique<LineLog>(beside(path_, ".calls"));
+LabelStore::Digest LabelStore::digest(const std::string& key) {
+  return {hash64(key, 0), hash64(key, 1)};
+}
+
+// Calls also know the answers' hash: what was said of other answers does not count.
+LabelStore::Digest LabelStore::call_digest(const CapabilityLabel& label) {
+  return digest(label_key(label) + "\n" + label.hash);
+}
+
+LabelStore::LabelStore(fs::path path, const StoreOptions& options)
+    : path_(checked(std::move(path))), options_(options) {
+  if (!options_.read_only) lock_.emplace(beside(path_, ".lock"));
+  const LineLog::Mode mode = options_.read_only ? LineLog::Mode::Read : LineLog::Mode::Append;
+  label_log_ = std::make_unique<LineLog>(path_, mode);
+  call_log_ = std::make_unique<LineLog>(beside(path_, ".calls"), mode);
+  if (options_.keep_raw && !options_.read_only) raw_log_ = std::make_unique<LineLog>(beside(path_, ".raw"));
   read_labels();
   read_calls();
 }
 
 void LabelStore::read_labels() {
-  LineReader reader(path_);
-  for (std::string line; reader.next(line); ++num_lines_) {
-    const std::string where = fmt::format("{}:{}", path_.string(), reader.line_number());
-    remember(data::label_from_json(parse_json(line, where), where));
-  }
+  labels_.clear();
+  num_lines_ = 0;
+  label_log_->for_each_line([&](const std::string& line, uint64_t begin, size_t number) {
+    const std::string where = fmt::format("{}:{}", path_.string(), number);
+    remember(data::label_from_json(parse_json(line, where), where), begin, line.size());
+  });
 }
 
 void LabelStore::read_calls() {
-  LineReader reader(call_log_->path());
-  for (std::string line; reader.next(line);) {
-    const std::string where = fmt::format("{}:{}", call_log_->path().string(), reader.line_number());
+  call_log_->for_each_line([&](const std::string& line, uint64_t, size_t number) {
+    const std::string where = fmt::format("{}:{}", call_log_->path().string(), number);
     const Json json = parse_json(line, where);
     CapabilityLabel label;
     label.id = json_field<std::string>(json, "id", where);
@@ -71,71 +95,92 @@ void LabelStore::read_calls() {
     label.hash = json_field<std::string>(json, "hash", where);
     const auto order = json_field<std::string>(json, "order", where);
     if (order != "ab" && order != "ba") fail(where, "\"order\" is \"{}\", expected ab or ba", order);
-    const auto known = position_.find(label_key(label));
-    if (known != position_.end() && !labels_[known->second].failed()) continue;
-    const Call call{order == "ab" ? Order::AB : Order::BA, json_field<int64_t>(json, "vote", where)};
-    open_calls_[call_key(label)][call] = vote_named(json_field<std::string>(json, "answer", where), where);
-  }
+    const auto vote = json_field<int64_t>(json, "vote", where);
+    const Vote answer = vote_named(json_field<std::string>(json, "answer", where), where);
+    tokens_[label.judge] += {json_field_or<int64_t>(json, "prompt_tokens", 0, where),
+                             json_field_or<int64_t>(json, "completion_tokens", 0, where)};
+    const auto known = labels_.find(digest(label_key(label)));
+    if (known != labels_.end() && !known->second.failed) return;
+    remember_call(label, order == "ab" ? Order::AB : Order::BA, vote, answer);
+  });
 }
 
-void LabelStore::remember(const CapabilityLabel& label) {
-  const auto [known, added] = position_.try_emplace(label_key(label), labels_.size());
-  if (added)
-    labels_.push_back(label);
-  else
-    labels_[known->second] = label;
+void LabelStore::remember(const CapabilityLabel& label, uint64_t begin, size_t size) {
+  labels_[digest(label_key(label))] = {begin, static_cast<uint32_t>(size), label.failed()};
+  ++num_lines_;
 }
 
-const CapabilityLabel* LabelStore::find(const CapabilityLabel& wanted) const {
-  const auto known = position_.find(label_key(wanted));
-  if (known == position_.end()) return nullptr;
-  const CapabilityLabel& label = labels_[known->second];
+void LabelStore::remember_call(const CapabilityLabel& label, Order order, int64_t vote, Vote answer) {
+  std::vector<Call>& calls = open_calls_[call_digest(label)];
+  std::erase_if(calls, [&](const Call& call) { return call.order == order && call.vote == vote; });
+  calls.push_back({order, vote, answer});
+}
+
+std::optional<CapabilityLabel> LabelStore::find(const CapabilityLabel& wanted) const {
+  const auto known = labels_.find(digest(label_key(wanted)));
+  if (known == labels_.end()) return std::nullopt;
+  const std::string where = path_.string();
+  CapabilityLabel label = data::label_from_json(
+      parse_json(label_log_->read(known->second.begin, known->second.size), where), where);
   if (label.hash != wanted.hash)
     fail("labels", "{}: record {} was labelled with other answers (hash {}, now {}); write to another file",
-         path_.string(), wanted.id, label.hash, wanted.hash);
-  return label.failed() ? nullptr : &label;
+         where, wanted.id, label.hash, wanted.hash);
+  if (label.failed() && options_.retry_failed) return std::nullopt;
+  return label;
 }
 
 std::optional<Vote> LabelStore::answered(const CapabilityLabel& wanted, Order order, int64_t vote) const {
-  const auto calls = open_calls_.find(call_key(wanted));
+  const auto calls = open_calls_.find(call_digest(wanted));
   if (calls == open_calls_.end()) return std::nullopt;
-  const auto call = calls->second.find({order, vote});
-  if (call == calls->second.end()) return std::nullopt;
-  return call->second;
+  for (const Call& call : calls->second) {
+    if (call.order != order || call.vote != vote) continue;
+    if (call.answer == Vote::Failed && options_.retry_failed) return std::nullopt;
+    return call.answer;
+  }
+  return std::nullopt;
 }
 
 void LabelStore::add_call(const CapabilityLabel& wanted, Order order, int64_t vote, Vote answer,
-                          const std::string& text) {
-  if (answer == Vote::Failed) return;
-  Json json = {{"id", wanted.id},
-               {"point", wanted.point},
-               {"a", wanted.a},
-               {"b", wanted.b},
-               {"judge", wanted.judge},
-               {"hash", wanted.hash},
-               {"order", order == Order::AB ? "ab" : "ba"},
-               {"vote", vote},
-               {"answer", vote_name(answer)}};
-  if (!text.empty()) json["text"] = text;
+                          const Verdict& verdict) {
+  Json json = call_json(wanted, order, vote);
+  if (raw_log_ != nullptr && !verdict.raw.is_null()) {
+    Json raw = json;
+    raw["raw"] = verdict.raw;
+    raw_log_->append(dump_json(raw));
+  }
+  json["answer"] = vote_name(answer);
+  if (!verdict.text.empty()) json["text"] = verdict.text;
+  if (verdict.tokens.prompt > 0 || verdict.tokens.completion > 0) {
+    json["prompt_tokens"] = verdict.tokens.prompt;
+    json["completion_tokens"] = verdict.tokens.completion;
+    tokens_[wanted.judge] += verdict.tokens;
+  }
   call_log_->append(dump_json(json));
-  open_calls_[call_key(wanted)][{order, vote}] = answer;
+  remember_call(wanted, order, vote, answer);
 }
 
 void LabelStore::add_label(const CapabilityLabel& label) {
-  label_log_->append(dump_json(to_json(label)));
-  ++num_lines_;
-  remember(label);
-  if (!label.failed()) open_calls_.erase(call_key(label));
+  const std::string line = dump_json(to_json(label));
+  remember(label, label_log_->append(line), line.size());
+  if (!label.failed()) open_calls_.erase(call_digest(label));
 }
 
 void LabelStore::compact() {
-  if (num_lines_ == labels_.size()) return;
+  if (options_.read_only || num_lines_ == labels_.size()) return;
   AtomicFile file(path_);
-  for (const CapabilityLabel& label : labels_) file.write(dump_json(to_json(label)) + "\n");
+  label_log_->for_each_line([&](const std::string& line, uint64_t begin, size_t) {
+    const CapabilityLabel label = data::label_from_json(parse_json(line, path_.string()), path_.string());
+    if (labels_.at(digest(label_key(label))).begin == begin) file.write(line + "\n");
+  });
   label_log_.reset();
   file.commit();
   label_log_ = std::make_unique<LineLog>(path_);
-  num_lines_ = labels_.size();
+  read_labels();
+}
+
+Tokens LabelStore::tokens(const std::string& judge) const {
+  const auto known = tokens_.find(judge);
+  return known == tokens_.end() ? Tokens{} : known->second;
 }
 
 }  // namespace dmoerm::label

@@ -6,31 +6,23 @@
 namespace dmoerm::label {
 namespace {
 
-std::string percent(int64_t part, int64_t whole) {
-  return whole == 0 ? "-"
-                    : fmt::format("{:.1f}%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
-}
-
 using Row = std::vector<std::string>;
 
 const Row kHeader = {"task", "point",    "labels", "kept",       "disagree",
                      "tie",  "unparsed", "failed", "like ranks", "first shown"};
 
 Row row(const std::string& task, const std::string& point, const LabelCounts& counts) {
-  const auto reason = [&](const char* name) {
-    const auto found = counts.reasons.find(name);
-    return percent(found == counts.reasons.end() ? 0 : found->second, counts.labels);
-  };
+  const auto reason = [&](const char* name) { return share_text(counts.because(name), counts.labels); };
   return {task,
           point,
           std::to_string(counts.labels),
-          percent(counts.kept, counts.labels),
+          share_text(counts.kept, counts.labels),
           reason("disagree"),
           reason("tie"),
           reason("unparsed"),
           reason("failed"),
-          percent(counts.agreeing, counts.ranked),
-          percent(counts.first, counts.answers)};
+          share_text(counts.agreeing, counts.ranked),
+          share_text(counts.first, counts.answers)};
 }
 
 // Columns as wide as their widest cell; the first two to the left, numbers to the right.
@@ -51,26 +43,6 @@ std::string table(const std::vector<Row>& rows) {
 
 }  // namespace
 
-void LabelCounts::add(const data::CapabilityLabel& label, const data::PreferenceRecord& record) {
-  ++labels;
-  for (const data::Vote vote : label.ab) {
-    answers += vote == data::Vote::A || vote == data::Vote::B;
-    first += vote == data::Vote::A;
-  }
-  for (const data::Vote vote : label.ba) {
-    answers += vote == data::Vote::A || vote == data::Vote::B;
-    first += vote == data::Vote::B;
-  }
-  if (!label.kept()) {
-    ++reasons[label.reason];
-    return;
-  }
-  ++kept;
-  if (record.ranks.empty() || record.ranks[label.a] == record.ranks[label.b]) return;
-  ++ranked;
-  agreeing += record.ranks[label.winner()] < record.ranks[label.loser()];
-}
-
 LabelCounts& LabelSummary::of(const std::string& task, const std::string& point) {
   for (auto& [key, counts] : points)
     if (key.first == task && key.second == point) return counts;
@@ -85,9 +57,15 @@ std::string LabelSummary::to_text() const {
   std::string text = table(rows);
   text += fmt::format("{} records, {} labels ({} found in the store), {} calls\n", records, total.labels,
                       reused_labels, calls);
+  if (open_labels > 0)
+    text += fmt::format("{} labels are not finished: {} calls were not asked\n", open_labels, unasked_calls);
+  if (failed_calls > 0)
+    text += fmt::format("{} calls failed; --retry-failed asks them again\n", failed_calls);
+  if (repeated_records > 0)
+    text += fmt::format("{} records stood in the data before: skipped\n", repeated_records);
   for (const auto& [task, count] : unknown_tasks)
     text += fmt::format("{} records of task \"{}\" not labelled: no points are known for it\n", count, task);
-  return text;
+  return text + judge;
 }
 
 }  // namespace dmoerm::label

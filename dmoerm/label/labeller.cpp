@@ -1,7 +1,11 @@
 #include "dmoerm/label/labeller.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <unordered_map>
 
+#include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/random.h"
@@ -14,6 +18,8 @@ using data::CapabilityLabel;
 using data::PreferenceRecord;
 using data::Vote;
 
+constexpr int64_t kShownFailures = 10;
+
 Vote to_vote(Choice choice, Order order) {
   switch (choice) {
     case Choice::First:
@@ -25,76 +31,141 @@ Vote to_vote(Choice choice, Order order) {
     case Choice::Unparsed:
       return Vote::Unparsed;
     case Choice::Failed:
+    case Choice::Unasked:
       break;
   }
   return Vote::Failed;
 }
 
-Question question_of(const PreferenceRecord& record, const CapabilityLabel& label, Order order,
-                     int64_t vote) {
-  const auto a = static_cast<size_t>(label.a), b = static_cast<size_t>(label.b);
-  return order == Order::AB ? Question{record, label.point, a, b, vote}
-                            : Question{record, label.point, b, a, vote};
-}
+// A label of which calls are missing. It stays at its place while a judge works on its questions.
+struct OpenLabel {
+  std::shared_ptr<const PreferenceRecord> record;
+  std::string task;  // in the tasks file; the label itself names the record's own where that is "*"
+  CapabilityLabel label;
+  int64_t missing = 0;
+  bool unasked = false;
+
+  std::vector<Vote>& votes(Order order) { return order == Order::AB ? label.ab : label.ba; }
+  Question question(Order order, int64_t vote) const {
+    const auto a = static_cast<size_t>(label.a), b = static_cast<size_t>(label.b);
+    return order == Order::AB ? Question{*record, label.point, a, b, vote, task}
+                              : Question{*record, label.point, b, a, vote, task};
+  }
+};
 
 class Labeller {
  public:
-  Labeller(const Judge& judge, LabelStore& store, const LabelOptions& options, LabelSummary& summary)
-      : judge_(judge), store_(store), options_(options), summary_(summary) {}
+  Labeller(Judge& judge, LabelStore& store, const LabelOptions& options, LabelSummary& summary)
+      : judge_(judge), store_(store), options_(options), summary_(summary) {
+    if (options.expected_calls >= 0) progress_.emplace("label", options.expected_calls, "calls");
+  }
 
   void label(const PreferenceRecord& record, const data::TaskPoints& task) {
-    CapabilityLabel label;
-    label.id = record.id;
-    label.task = task.name == data::kAnyTask ? record.task : task.name;
-    label.judge = judge_.name();
-    label.hash = data::answers_hash_text(record);
+    OpenLabel open;
+    open.record = std::make_shared<const PreferenceRecord>(record);
+    open.task = task.name;
+    open.label.id = record.id;
+    open.label.task = task.name == data::kAnyTask ? record.task : task.name;
+    open.label.judge = judge_.name();
+    open.label.hash = data::answers_hash_text(record);
+    if (!is_new(record)) return;
     for (const auto& [a, b] : pairs_to_judge(record, options_)) {
       for (const std::string& point : task.points) {
-        label.point = point;
-        label.a = a;
-        label.b = b;
-        if (options_.drop_ties && judge_.tied(question_of(record, label, Order::AB, 0))) continue;
-        const CapabilityLabel done = finish(record, label);
-        summary_.of(label.task, point).add(done, record);
-        summary_.total.add(done, record);
+        open.label.point = point;
+        open.label.a = a;
+        open.label.b = b;
+        if (options_.drop_ties && judge_.tied(open.question(Order::AB, 0))) continue;
+        summary_.of(open.label.task, point);  // rows stand in the order of the data
+        make(open);
       }
     }
   }
 
  private:
-  CapabilityLabel finish(const PreferenceRecord& record, CapabilityLabel label) {
-    if (const CapabilityLabel* known = store_.find(label)) {
+  // Error when the id stood for other answers before: their labels would replace each other.
+  bool is_new(const PreferenceRecord& record) {
+    const uint64_t hash = data::answers_hash(record);
+    const auto [seen, added] = seen_.try_emplace(hash64(record.id), hash);
+    if (seen->second != hash) fail("label", "two records with different answers have the id {}", record.id);
+    summary_.repeated_records += !added;
+    return added;
+  }
+
+  void make(const OpenLabel& wanted) {
+    if (const auto known = store_.find(wanted.label)) {
       ++summary_.reused_labels;
-      return *known;
+      for (const Order order : {Order::AB, Order::BA})
+        for (int64_t vote = 0; vote < options_.votes; ++vote)
+          judge_.already_answered(wanted.question(order, vote));
+      count(*known, *wanted.record);
+      return;
     }
-    label.ab = ask(record, label, Order::AB);
-    label.ba = ask(record, label, Order::BA);
-    decide(label);
-    store_.add_label(label);
-    return label;
-  }
-
-  std::vector<Vote> ask(const PreferenceRecord& record, const CapabilityLabel& label, Order order) {
-    std::vector<Vote> votes;
-    for (int64_t vote = 0; vote < options_.votes; ++vote) {
-      if (const auto answer = store_.answered(label, order, vote)) {
-        votes.push_back(*answer);
-        continue;
+    const auto open = std::make_shared<OpenLabel>(wanted);
+    std::vector<std::pair<Order, int64_t>> missing;
+    for (const Order order : {Order::AB, Order::BA}) {
+      for (int64_t vote = 0; vote < options_.votes; ++vote) {
+        const auto answer = store_.answered(open->label, order, vote);
+        open->votes(order).push_back(answer.value_or(Vote::Failed));
+        if (answer)
+          judge_.already_answered(open->question(order, vote));
+        else
+          missing.emplace_back(order, vote);
       }
-      const Verdict verdict = judge_.judge(question_of(record, label, order, vote));
-      ++summary_.calls;
-      votes.push_back(to_vote(verdict.choice, order));
-      if (verdict.choice == Choice::Failed)
-        log().warn("record {}, {}: the judge failed: {}", label.id, label.point, verdict.text);
-      store_.add_call(label, order, vote, votes.back(), verdict.text);
     }
-    return votes;
+    open->missing = std::ssize(missing);
+    if (missing.empty()) finish(*open);
+    for (const auto& [order, vote] : missing)
+      judge_.ask(open->question(order, vote),
+                 [this, open, order = order, vote = vote](const Verdict& verdict) {
+                   take(*open, order, vote, verdict);
+                 });
   }
 
-  const Judge& judge_;
+  void take(OpenLabel& open, Order order, int64_t vote, const Verdict& verdict) {
+    if (verdict.choice == Choice::Unasked) {
+      open.unasked = true;
+      ++summary_.unasked_calls;
+    } else {
+      const Vote answer = to_vote(verdict.choice, order);
+      open.votes(order)[vote] = answer;
+      store_.add_call(open.label, order, vote, answer, verdict);
+      ++summary_.calls;
+      if (verdict.choice == Choice::Failed) warn(open.label, verdict);
+    }
+    if (--open.missing == 0) finish(open);
+    if (progress_ && verdict.choice != Choice::Unasked)
+      progress_->advance(
+          1, fmt::format("kept {}/{}  {}", summary_.total.kept, summary_.total.labels, judge_.progress()));
+  }
+
+  void warn(const CapabilityLabel& label, const Verdict& verdict) {
+    if (++summary_.failed_calls <= kShownFailures)
+      log().warn("record {}, {}: the judge failed: {}", label.id, label.point, verdict.text);
+    if (summary_.failed_calls == kShownFailures)
+      log().warn("further failures are only counted; the journal of calls has their reasons");
+  }
+
+  void finish(OpenLabel& open) {
+    if (open.unasked) {
+      ++summary_.open_labels;
+      return;
+    }
+    decide(open.label);
+    store_.add_label(open.label);
+    count(open.label, *open.record);
+  }
+
+  void count(const CapabilityLabel& label, const PreferenceRecord& record) {
+    summary_.of(label.task, label.point).add(label, record.ranks);
+    summary_.total.add(label, record.ranks);
+  }
+
+  Judge& judge_;
   LabelStore& store_;
   const LabelOptions& options_;
   LabelSummary& summary_;
+  std::optional<Progress> progress_;
+  std::unordered_map<uint64_t, uint64_t> seen_;  // answers of each id, as hashes
 };
 
 bool same_answer(const PreferenceRecord& record, size_t a, size_t b) {
@@ -125,25 +196,27 @@ std::vector<std::pair<int32_t, int32_t>> pairs_to_judge(const PreferenceRecord& 
 }
 
 LabelSummary label_records(const std::function<bool(PreferenceRecord&)>& next,
-                           const std::vector<data::TaskPoints>& tasks, const Judge& judge, LabelStore& store,
+                           const std::vector<data::TaskPoints>& tasks, Judge& judge, LabelStore& store,
                            const LabelOptions& options) {
   LabelSummary summary;
   for (const data::TaskPoints& task : tasks)
     for (const std::string& point : task.points) judge.check_point(point);
-  Labeller labeller(judge, store, options, summary);
-  Progress progress("label", 0, "records");
-  for (PreferenceRecord record; next(record);) {
-    if (record.is_ids) fail("label", "record {} holds token ids: a judge needs text", record.id);
-    const data::TaskPoints* task = data::find_task(tasks, record.task);
-    if (task == nullptr) {
-      ++summary.unknown_tasks[record.task];
-      continue;
+  {
+    Labeller labeller(judge, store, options, summary);
+    for (PreferenceRecord record; next(record);) {
+      if (record.is_ids) fail("label", "record {} holds token ids: a judge needs text", record.id);
+      const data::TaskPoints* task = data::find_task(tasks, record.task);
+      if (task == nullptr) {
+        ++summary.unknown_tasks[record.task];
+        continue;
+      }
+      labeller.label(record, *task);
+      ++summary.records;
     }
-    labeller.label(record, *task);
-    ++summary.records;
-    progress.advance(1, fmt::format("kept {}/{}", summary.total.kept, summary.total.labels));
+    judge.finish();
   }
   store.compact();
+  summary.judge = judge.summary();
   return summary;
 }
 

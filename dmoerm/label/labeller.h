@@ -1,4 +1,5 @@
-// Asks a judge about the answers of records, each pair in both orders, and keeps what it says in a store.
+// Asks a judge about the answers of records, each pair in both orders, and keeps what it says in a store. As
+// many labels are open as the judge takes questions at a time.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "dmoerm/data/preference_record.h"
 #include "dmoerm/data/task_points.h"
 #include "dmoerm/label/judge.h"
+#include "dmoerm/label/label_counts.h"
 #include "dmoerm/label/label_store.h"
 
 namespace dmoerm::label {
@@ -22,23 +24,19 @@ struct LabelOptions {
   bool drop_rank_ties = false;  // pairs that people ranked equal are not asked
   bool drop_ties = false;       // pairs that the judge knows to be equal at the point are not asked
   uint64_t seed = 1;            // of the choice of pairs
+  int64_t expected_calls = 0;   // for the progress line; 0: unknown, -1: no progress line
 };
 
 // Sums over labels, made now or found in the store.
-struct LabelCounts {
-  int64_t labels = 0, kept = 0;
-  std::map<std::string, int64_t> reasons;  // of the labels not kept
-  int64_t ranked = 0, agreeing = 0;        // kept ones on pairs of different rank; winner ranked better
-  int64_t answers = 0, first = 0;          // answers that named a reply; that named the first one shown
-  void add(const data::CapabilityLabel& label, const data::PreferenceRecord& record);
-};
-
 struct LabelSummary {
   // [task, point], in the order of the tasks.
   std::vector<std::pair<std::pair<std::string, std::string>, LabelCounts>> points;
   LabelCounts total;
-  int64_t records = 0, calls = 0, reused_labels = 0;
+  int64_t records = 0, calls = 0, failed_calls = 0, reused_labels = 0;
+  int64_t unasked_calls = 0, open_labels = 0;    // not asked, so not in the store
+  int64_t repeated_records = 0;                  // the same id and answers once more: skipped
   std::map<std::string, int64_t> unknown_tasks;  // records skipped
+  std::string judge;                             // what the judge says of its work
   LabelCounts& of(const std::string& task, const std::string& point);
   std::string to_text() const;  // a table
 };
@@ -47,9 +45,10 @@ struct LabelSummary {
 std::vector<std::pair<int32_t, int32_t>> pairs_to_judge(const data::PreferenceRecord& record,
                                                         const LabelOptions& options);
 
-// Labels every record that `next` gives. Error when the judge cannot judge a point of `tasks`.
+// Labels every record that `next` gives. Error when the judge cannot judge a point of `tasks`, and for an id
+// that stands for two sets of answers.
 LabelSummary label_records(const std::function<bool(data::PreferenceRecord&)>& next,
-                           const std::vector<data::TaskPoints>& tasks, const Judge& judge, LabelStore& store,
+                           const std::vector<data::TaskPoints>& tasks, Judge& judge, LabelStore& store,
                            const LabelOptions& options = {});
 
 }  // namespace dmoerm::label

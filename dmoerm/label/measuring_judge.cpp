@@ -8,7 +8,7 @@
 namespace dmoerm::label {
 namespace {
 
-double advantage(const Question& question) {
+double measured_advantage(const Question& question) {
   const Measure* measure = find_measure(question.point);
   DMOERM_ASSERT(measure != nullptr);  // check_point() refuses others
   const TextStatistics asked(data::user_turns_text(question.record));
@@ -29,13 +29,13 @@ void MeasuringJudge::check_point(const std::string& point) const {
 }
 
 bool MeasuringJudge::tied(const Question& question) const {
-  return advantage(question) == 0;
+  return measured_advantage(question) == 0;
 }
 
 Verdict MeasuringJudge::judge(const Question& question) const {
-  const double difference = advantage(question);
-  if (difference == 0) return {Choice::Tie, ""};
-  return {difference > 0 ? Choice::First : Choice::Second, ""};
+  const double difference = measured_advantage(question);
+  if (difference == 0) return {Choice::Tie};
+  return {difference > 0 ? Choice::First : Choice::Second};
 }
 
 }  // namespace dmoerm::label

@@ -5,7 +5,7 @@
 
 namespace dmoerm::label {
 
-class MeasuringJudge : public Judge {
+class MeasuringJudge : public ComputingJudge {
  public:
   std::string name() const override { return "builtin"; }
   void check_point(const std::string& point) const override;

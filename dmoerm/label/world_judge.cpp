@@ -9,7 +9,7 @@ namespace dmoerm::label {
 namespace {
 
 // True quality of the first reply less that of the second.
-double advantage(const Question& question) {
+double true_advantage(const Question& question) {
   const data::PreferenceRecord& record = question.record;
   const std::string prompt = data::user_turns_text(record), point(question.point);
   const double difference =
@@ -25,18 +25,18 @@ void WorldJudge::check_point(const std::string& point) const {
 }
 
 bool WorldJudge::tied(const Question& question) const {
-  return advantage(question) == 0;
+  return true_advantage(question) == 0;
 }
 
 Verdict WorldJudge::judge(const Question& question) const {
   RandomStream random(
       options_.seed, question.record.id,
       {hash64(question.point), question.first, question.second, static_cast<uint64_t>(question.vote)});
-  if (random.chance(options_.position_bias)) return {Choice::First, ""};
-  const double difference = advantage(question);
+  if (random.chance(options_.position_bias)) return {Choice::First};
+  const double difference = true_advantage(question);
   const bool first_better = difference == 0 ? random.chance(0.5) : difference > 0;
   const bool errs = random.chance(options_.error);
-  return {first_better != errs ? Choice::First : Choice::Second, ""};
+  return {first_better != errs ? Choice::First : Choice::Second};
 }
 
 }  // namespace dmoerm::label

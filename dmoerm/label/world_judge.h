@@ -14,7 +14,7 @@ struct WorldJudgeOptions {
 };
 
 // What it answers is a function of the seed, the record's id and answers, the point, the order and the vote.
-class WorldJudge : public Judge {
+class WorldJudge : public ComputingJudge {
  public:
   explicit WorldJudge(WorldJudgeOptions options = {}) : options_(options) {}
   std::string name() const override { return "world"; }

@@ -4,25 +4,23 @@
 #include <cmath>
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cpu_kernels.h"
 
 namespace dmoerm::ops {
 namespace {
 
-constexpr int64_t kGrain = 32768;
-
-bool is_cpu_float(const Tensor& x) {
-  return x.device().is_cpu() && x.scalar_type() == torch::kFloat32 && x.is_contiguous();
-}
+constexpr int64_t kAdamGrain = 32768;
 
 // In chunks of a fixed size, so that the sum does not depend on the number of threads.
 double sum_of_squares_cpu(const Tensor& x) {
-  const int64_t count = x.numel(), num_chunks = (count + kGrain - 1) / kGrain;
+  const int64_t count = x.numel(), num_chunks = (count + kAdamGrain - 1) / kAdamGrain;
   const float* data = x.data_ptr<float>();
   std::vector<double> sums(num_chunks);
   at::parallel_for(0, num_chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      sums[i] = cpu_kernels().sum_of_squares(data + i * kGrain, std::min(kGrain, count - i * kGrain));
+      sums[i] =
+          cpu_kernels().sum_of_squares(data + i * kAdamGrain, std::min(kAdamGrain, count - i * kAdamGrain));
   });
   double total = 0;
   for (const double sum : sums) total += sum;
@@ -65,7 +63,7 @@ void adamw_(Tensor& parameter, const Tensor& gradient, Tensor& first_moment, Ten
   float *p = parameter.data_ptr<float>(), *m = first_moment.data_ptr<float>(),
         *v = second_moment.data_ptr<float>();
   const float* g = grad.data_ptr<float>();
-  at::parallel_for(0, parameter.numel(), kGrain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, parameter.numel(), kAdamGrain, [&](int64_t begin, int64_t end) {
     cpu_kernels().adamw(p + begin, g + begin, m + begin, v + begin, end - begin, constants);
   });
 }

@@ -4,6 +4,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cpu_kernels.h"
 
 namespace dmoerm::ops {
@@ -19,10 +20,6 @@ Tensor mix32(Tensor h) {
   h = (h ^ h.bitwise_right_shift(16)) * int64_t{0x85ebca6b} & kLow;
   h = (h ^ h.bitwise_right_shift(13)) * int64_t{0xc2b2ae35} & kLow;
   return h ^ h.bitwise_right_shift(16);
-}
-
-bool is_cpu_float(const Tensor& x) {
-  return x.device().is_cpu() && x.scalar_type() == torch::kFloat32 && x.is_contiguous();
 }
 
 // A column is dropped when its 32 bits are below this.

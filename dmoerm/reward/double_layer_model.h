@@ -11,6 +11,7 @@
 
 #include "dmoerm/reward/inner_model.h"
 #include "dmoerm/reward/task_router.h"
+#include "dmoerm/text/chat_format.h"
 #include "dmoerm/text/tokenizer.h"
 
 namespace dmoerm::reward {
@@ -19,7 +20,7 @@ struct ModelManifest;  // model_manifest.h
 
 struct DoubleLayerModel {
   std::string kind = "double_layer";
-  std::string chat_format = "plain";
+  std::string chat_format = text::ChatFormat::kTemplate;  // or a named format
   int64_t max_tokens = 1024;
   std::optional<text::Tokenizer> tokenizer;  // absent: only token ids can be scored
   std::optional<TaskRouter> router;

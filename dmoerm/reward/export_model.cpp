@@ -41,11 +41,10 @@ void refuse_existing(const fs::path& directory) {
 // The padding token: the base's own unless it may close a sequence.
 int32_t padding_of(const DoubleLayerModel& model, const models::Checkpoint& base) {
   const auto& tokenizer = *model.tokenizer;
-  const auto format = text::ChatFormat::named(model.chat_format);
   std::set<int32_t> closing;
-  for (const auto& id : {tokenizer.eos_id(), tokenizer.token_id(format.eos_token())})
-    if (id) closing.insert(*id);
-  if (const auto end = tokenizer.encode(format.turn_end()); !end.empty()) closing.insert(end.back());
+  if (const auto id = tokenizer.eos_id()) closing.insert(*id);
+  if (const auto format = text::ChatFormat::find(model.chat_format, &tokenizer))
+    if (const auto end = tokenizer.encode(format->turn_end()); !end.empty()) closing.insert(end.back());
   if (base.eos_token_id) closing.insert(static_cast<int32_t>(*base.eos_token_id));
   if (const auto own = base.pad_token_id; own && closing.count(static_cast<int32_t>(*own)) == 0)
     return static_cast<int32_t>(*own);

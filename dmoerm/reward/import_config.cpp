@@ -56,10 +56,12 @@ ImportConfig load_import_config(const fs::path& file, const std::vector<std::str
   ImportConfig result;
   ModelManifest& parts = result.parts;
   parts.max_tokens = 1024;
+  parts.chat_format = text::ChatFormat::kTemplate;
   std::string base;
   config.get("base", base);
   config.get("tokenizer", result.tokenizer);
-  config.get_choice("chat_format", parts.chat_format, text::ChatFormat::names());
+  config.get("chat_format", parts.chat_format);
+  text::ChatFormat::check_name(parts.chat_format);
   config.get("max_tokens", parts.max_tokens);
   if (parts.max_tokens < 1) config.invalid("max_tokens", "at least 1");
   for (Config& table : config.tables("task")) parts.tasks.push_back(read_task(table, base));

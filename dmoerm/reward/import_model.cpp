@@ -66,27 +66,21 @@ class PartCopier {
   fs::path target_;
 };
 
-std::string format_of(const text::Tokenizer& tokenizer, const fs::path& path) {
-  if (const auto format = text::ChatFormat::detect(tokenizer.chat_template())) return format->name();
-  fail(path.string(), "its chat template has no name here: set chat_format to one of: {}",
-       fmt::join(text::ChatFormat::names(), ", "));
-}
-
 }  // namespace
 
 void import_model(const ImportConfig& config, const fs::path& directory) {
   if (fs::exists(directory)) fail("import", "{} exists already", directory.string());
   ModelManifest manifest = config.parts;
   fs::path tokenizer_path = config.tokenizer;
-  if (tokenizer_path.empty() && fs::exists(fs::path(manifest.tasks.front().base) / "tokenizer.json"))
+  if (tokenizer_path.empty() && text::Tokenizer::present(manifest.tasks.front().base))
     tokenizer_path = manifest.tasks.front().base;
   std::optional<text::Tokenizer> tokenizer;
   if (tokenizer_path.empty()) {
-    log().warn("the base has no tokenizer.json: only token ids can be scored");
-    if (manifest.chat_format.empty()) manifest.chat_format = "plain";
+    log().warn("the base has no tokenizer: only token ids can be scored");
   } else {
     tokenizer = text::Tokenizer::load(tokenizer_path);
-    if (manifest.chat_format.empty()) manifest.chat_format = format_of(*tokenizer, tokenizer_path);
+    if (!text::ChatFormat::find(manifest.chat_format, &*tokenizer))
+      fail(tokenizer_path.string(), "found no chat template; {}", text::ChatFormat::how_to_name());
   }
   DoubleLayerModel::assemble(manifest, "").check();  // here errors name the files that were given
 

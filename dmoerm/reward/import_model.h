@@ -10,7 +10,7 @@
 namespace dmoerm::reward {
 
 struct ImportConfig {
-  ModelManifest parts;              // with the paths where the parts lie now; chat_format "": the template's
+  ModelManifest parts;              // with the paths where the parts lie now
   std::filesystem::path tokenizer;  // "": that of the first task's base, if it has one
 };
 

@@ -113,7 +113,7 @@ DoubleLayerModel DoubleLayerModel::load(const fs::path& directory, const models:
     if (!fs::is_regular_file(directory / file)) fail(where, "the file \"{}\" of the model is missing", file);
 
   DoubleLayerModel model = assemble(manifest, directory, options);
-  if (fs::exists(directory / "tokenizer.json")) model.tokenizer = text::Tokenizer::load(directory);
+  if (text::Tokenizer::present(directory)) model.tokenizer = text::Tokenizer::load(directory);
   try {
     model.check();
   } catch (const Error& error) {

@@ -3,8 +3,18 @@
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
 #include "dmoerm/text/chat_format.h"
+#include "dmoerm/text/json_parts.h"
 
 namespace dmoerm::text {
+namespace {
+
+// A named format as a template that gives the same text whatever the tokenizer calls its tokens.
+std::string template_of(const ChatFormat& format) {
+  const std::string text = replace_all(format.chat_template(), "bos_token", "'" + format.bos_token() + "'");
+  return replace_all(text, "eos_token", "'" + format.eos_token() + "'");
+}
+
+}  // namespace
 
 int32_t choose_padding(const Tokenizer& tokenizer, const std::set<int32_t>& closing) {
   std::vector<std::optional<int32_t>> candidates = {tokenizer.pad_id()};
@@ -21,13 +31,15 @@ int32_t choose_padding(const Tokenizer& tokenizer, const std::set<int32_t>& clos
 void save_tokenizer(const fs::path& directory, const Tokenizer& tokenizer,
                     const TokenizerSettings& settings) {
   tokenizer.save(directory);
-  fs::remove(directory / "chat_template.jinja");  // it would go before the template in tokenizer_config.json
   const fs::path file = directory / "tokenizer_config.json";
   Json config = fs::exists(file) ? load_json(file) : Json::object();
   config.emplace("tokenizer_class", "PreTrainedTokenizerFast");  // else transformers guesses it from the model
   config["pad_token"] = tokenizer.decode({&settings.padding, 1});
   config["model_max_length"] = settings.max_tokens;
-  config["chat_template"] = ChatFormat::named(settings.chat_format).chat_template();
+  if (settings.chat_format != ChatFormat::kTemplate) {
+    config["chat_template"] = template_of(ChatFormat::named(settings.chat_format));
+    fs::remove(directory / "chat_template.jinja");  // it would win
+  }
   write_file_atomically(file, dump_json(config, 2) + "\n");
 }
 

@@ -122,7 +122,7 @@ RunConfig parse_run_config(Config config) {
   config.get("seed", seed);
   run.seed = static_cast<uint64_t>(seed);
   config.get("chat_format", run.encode.chat_format);
-  text::ChatFormat::named(run.encode.chat_format);  // an unknown name is an error here, not hours later
+  text::ChatFormat::check_name(run.encode.chat_format);  // an unknown name is an error here, not hours later
   config.get("max_tokens", run.encode.max_tokens);
   if (run.encode.max_tokens < 2) config.invalid("max_tokens", "at least 2");
   std::string too_long = "truncate";

@@ -60,6 +60,16 @@ TEST_F(FileTest, AtomicDirectoryReplacesTheOldOne) {
   EXPECT_EQ(std::distance(fs::directory_iterator(directory_), fs::directory_iterator()), 1);
 }
 
+TEST_F(FileTest, RemovingATreeLeavesWhatItsLinksPointTo) {
+  write_file_atomically(directory_ / "kept" / "file", "text");
+  write_file_atomically(directory_ / "tree" / "deep" / "er" / "file", "text");
+  fs::create_directory_symlink(directory_ / "kept", directory_ / "tree" / "link");
+  remove_tree(directory_ / "tree");
+  remove_tree(directory_ / "never there");
+  EXPECT_FALSE(fs::exists(directory_ / "tree"));
+  EXPECT_TRUE(fs::exists(directory_ / "kept" / "file"));
+}
+
 TEST_F(FileTest, MissingFilesAndDirectoriesAreNamed) {
   EXPECT_THAT(error_of([&] { read_file(directory_ / "none"); }), HasSubstr("none"));
   EXPECT_THAT(error_of([&] { read_file(directory_); }), HasSubstr("is a directory"));

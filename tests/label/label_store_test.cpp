@@ -1,5 +1,6 @@
 // The label store: nothing answered is asked again, whenever the program was killed.
 #include "dmoerm/label/label_store.h"
+#include "dmoerm/core/file.h"
 
 #include <gmock/gmock.h>
 
@@ -20,7 +21,7 @@ using ::testing::ThrowsMessage;
 struct Killed {};
 
 // The longer answer wins in point "length", nothing does in "luck"; counts its calls and can die.
-class TestJudge : public Judge {
+class TestJudge : public ComputingJudge {
  public:
   std::string name() const override { return "test"; }
   void check_point(const std::string&) const override {}
@@ -56,13 +57,16 @@ class LabelStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
     directory_ = fs::path(::testing::TempDir()) / "dmoerm_label_store";
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     path_ = directory_ / "labels.jsonl";
   }
-  void TearDown() override { fs::remove_all(directory_); }
+  void TearDown() override { remove_tree(directory_); }
 
-  LabelSummary run(const Judge& judge, const std::vector<PreferenceRecord>& records = two_records()) {
-    LabelStore store(path_);
+  LabelSummary run(Judge&& judge, const std::vector<PreferenceRecord>& records = two_records()) {
+    return run(judge, records);
+  }
+  LabelSummary run(Judge& judge, const std::vector<PreferenceRecord>& records = two_records()) {
+    LabelStore store(path_, options_);
     size_t at = 0;
     return label_records(
         [&](PreferenceRecord& record) {
@@ -78,6 +82,7 @@ class LabelStoreTest : public ::testing::Test {
   }
 
   fs::path directory_, path_;
+  StoreOptions options_;
 };
 
 TEST_F(LabelStoreTest, WritesOneLineForEachLabel) {
@@ -111,7 +116,7 @@ TEST_F(LabelStoreTest, ResumesAfterAKillAtAnyCall) {
   run(TestJudge());
   const std::string expected = read_file(path_);
   for (int killed_at = 0; killed_at <= kCalls; ++killed_at) {
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     TestJudge first, second;
     first.dies_after = killed_at;
     if (killed_at < kCalls) {
@@ -147,16 +152,48 @@ TEST_F(LabelStoreTest, ResumesFromFilesCutAtAnyByte) {
   }
 }
 
-TEST_F(LabelStoreTest, AsksFailedLabelsAgain) {
+TEST_F(LabelStoreTest, AsksFailedCallsAgainWhenTold) {
   TestJudge failing;
   failing.fails = true;
-  EXPECT_EQ(run(failing).total.reasons.at("failed"), 6);
+  const LabelSummary failed = run(failing);
+  EXPECT_EQ(failed.total.reasons.at("failed"), 6);
+  EXPECT_EQ(failed.failed_calls, kCalls / 2);
+  EXPECT_THAT(read_file(directory_ / "labels.calls"), HasSubstr("no connection"));
   TestJudge working;
+  EXPECT_EQ(run(working).total.reasons.at("failed"), 6);
+  EXPECT_EQ(working.calls, 0);
+  options_.retry_failed = true;
   EXPECT_EQ(run(working).total.kept, 6);
   EXPECT_EQ(working.calls, kCalls / 2);
   const std::string text = read_file(path_);
-  EXPECT_EQ(std::ranges::count(text, '\n'), 12);  // the new line stands in the failed one's place
+  EXPECT_EQ(std::ranges::count(text, '\n'), 12);  // the new line replaces the failed one
   EXPECT_EQ(text.find("failed"), std::string::npos);
+  EXPECT_EQ(run(working).calls, 0);
+}
+
+TEST_F(LabelStoreTest, PassesOverARecordThatStandsTwice) {
+  auto records = two_records();
+  records.push_back(records[0]);
+  TestJudge judge;
+  EXPECT_EQ(run(judge, records).repeated_records, 1);
+  EXPECT_EQ(judge.calls, kCalls);
+  records[2].responses[0][0].content = "changed";
+  EXPECT_THAT([&] { run(TestJudge(), records); }, ThrowsMessage<Error>(HasSubstr("have the id one")));
+}
+
+TEST_F(LabelStoreTest, ReadsWithoutTouchingAnything) {
+  const auto unasked = [&] {
+    LabelStore store(path_, {.read_only = true});
+    return store.num_labels();
+  };
+  EXPECT_EQ(unasked(), 0);
+  EXPECT_FALSE(fs::exists(directory_));
+  run(TestJudge());
+  write(path_, read_file(path_) + "{\"id\": \"unfin");
+  const LabelStore writer(path_ = directory_ / "other.jsonl");  // a held store can still be read
+  path_ = directory_ / "labels.jsonl";
+  EXPECT_EQ(unasked(), 12);
+  EXPECT_THAT(read_file(path_), HasSubstr("unfin"));
 }
 
 TEST_F(LabelStoreTest, RefusesChangedAnswers) {

@@ -97,7 +97,7 @@ class TemporaryDirectory {
       fs::permissions(entry, fs::perms::owner_write, fs::perm_options::add);
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { fs::remove_all(path_); }
+  ~TemporaryDirectory() { remove_tree(path_); }
   const fs::path& path() const { return path_; }
 
  private:

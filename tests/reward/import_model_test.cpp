@@ -128,7 +128,7 @@ TEST_F(ImportTest, KindFollowsFromTheParts) {
   const auto single = DoubleLayerModel::load(at("single"));
   EXPECT_EQ(single.kind, "single");
   EXPECT_FALSE(single.tokenizer.has_value());
-  EXPECT_EQ(single.chat_format, "plain");
+  EXPECT_EQ(single.chat_format, "template");
   config_ += "[[task]]\nname = \"b\"\nexperts = [{point = \"\", path = \"${dir}/chat1\"}]\n";
   import_to(at("per_task"));
   EXPECT_EQ(DoubleLayerModel::load(at("per_task")).kind, "per_task");

@@ -1,0 +1,29 @@
+// What an API answered to a chat completion, and what is to be done about it.
+#pragma once
+
+#include <ctime>
+#include <optional>
+
+#include "dmoerm/label/api_key.h"
+#include "dmoerm/label/http_client.h"
+#include "dmoerm/label/judge.h"
+
+namespace dmoerm::label {
+
+struct ChatAnswer {
+  enum class Kind {
+    Final,  // the verdict stands
+    Retry,  // 408, 429, 5xx, a broken body, no connection, a timeout
+    Stop    // no request can succeed: 401, 402, 403, a redirect, no quota, a bad address or certificate
+  };
+  Kind kind = Kind::Final;
+  Verdict verdict;                    // its text says what was wrong; Failed for Retry and Stop
+  std::optional<double> retry_after;  // seconds
+  bool counted = false;               // the verdict's tokens are the server's own count
+  bool may_be_paid = false;           // there is no count, but the server may have worked
+};
+
+// A 200 whose body is no JSON is broken; JSON without a verdict is Unparsed. No text holds the key.
+ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now);
+
+}  // namespace dmoerm::label
