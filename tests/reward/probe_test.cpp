@@ -64,7 +64,7 @@ TEST(Probe, NamesBadLines) {
     return std::string("no error");
   };
   using testing::HasSubstr;
-  EXPECT_THAT(error("{\"ids\": []}"), HasSubstr("lines.jsonl:2: found no tokens"));
+  EXPECT_THAT(error("{\"ids\": []}"), HasSubstr("lines.jsonl:2] found no tokens"));
   EXPECT_THAT(error("{\"ids\": [1, -3]}"), HasSubstr("holds -3"));
   EXPECT_THAT(error("{\"ids\": [1, 160]}"), HasSubstr("160"));
   EXPECT_THAT(error("{\"ids\": 7}"), HasSubstr("a whole number, expected a list"));
