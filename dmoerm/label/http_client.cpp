@@ -13,26 +13,48 @@ namespace {
 
 constexpr double kConnectTimeout = 30;  // seconds
 
-template <auto cleanup>
-struct Cleanup {
-  template <typename T>
-  void operator()(T* pointer) const {
-    cleanup(pointer);
-  }
-};
-using Easy = std::unique_ptr<CURL, Cleanup<curl_easy_cleanup>>;
-using Multi = std::unique_ptr<CURLM, Cleanup<curl_multi_cleanup>>;
-using List = std::unique_ptr<curl_slist, Cleanup<curl_slist_free_all>>;
-using Url = std::unique_ptr<CURLU, Cleanup<curl_url_cleanup>>;
+bool is_fatal(CURLcode code) {
+  constexpr CURLcode kFatal[] = {CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL,
+                                 CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE};
+  return std::find(std::begin(kFatal), std::end(kFatal), code) != std::end(kFatal);
+}
 
-struct Slot {
-  Easy easy;
-  HttpResponse response;
-  size_t max_body = 0;
-  bool busy = false;
+}  // namespace
+
+struct HttpClient::Impl {
+  template <auto cleanup>
+  struct Cleanup {
+    template <typename T>
+    void operator()(T* pointer) const {
+      cleanup(pointer);
+    }
+  };
+  using Easy = std::unique_ptr<CURL, Cleanup<curl_easy_cleanup>>;
+  using Multi = std::unique_ptr<CURLM, Cleanup<curl_multi_cleanup>>;
+  using List = std::unique_ptr<curl_slist, Cleanup<curl_slist_free_all>>;
+  using Url = std::unique_ptr<CURLU, Cleanup<curl_url_cleanup>>;
+
+  struct Slot {
+    Easy easy;
+    HttpResponse response;
+    size_t max_body = 0;
+    bool busy = false;
+  };
+
+  Multi multi;
+  List headers;
+  std::vector<Slot> slots;
+  size_t in_flight = 0;
+
+  static size_t write_body(char* data, size_t, size_t size, void* user);
+  static size_t read_header(char* data, size_t, size_t size, void* user);
+  static void check_url(const std::string& text);
+  void add_header(const std::string& line);
+  void prepare(Slot& slot, const HttpOptions& options);
+  void finish(Slot& slot, CURLcode code);
 };
 
-void check_url(const std::string& text) {
+void HttpClient::Impl::check_url(const std::string& text) {
   const Url url(curl_url());
   const CURLUcode parsed = curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0);
   const bool http = text.starts_with("http://") || text.starts_with("https://");
@@ -45,7 +67,7 @@ void check_url(const std::string& text) {
     fail("label", "the endpoint holds a user's name or password: give the key by a variable or a file");
 }
 
-size_t write_body(char* data, size_t, size_t size, void* user) {
+size_t HttpClient::Impl::write_body(char* data, size_t, size_t size, void* user) {
   Slot& slot = *static_cast<Slot*>(user);
   if (slot.response.body.size() + size > slot.max_body) {
     slot.response.error = fmt::format("the answer is larger than {} bytes", slot.max_body);
@@ -55,7 +77,7 @@ size_t write_body(char* data, size_t, size_t size, void* user) {
   return size;
 }
 
-size_t read_header(char* data, size_t, size_t size, void* user) {
+size_t HttpClient::Impl::read_header(char* data, size_t, size_t size, void* user) {
   HttpResponse& response = static_cast<Slot*>(user)->response;
   const std::string_view line(data, size);
   const auto value_of = [&](std::string_view name, std::string& value) {
@@ -71,29 +93,12 @@ size_t read_header(char* data, size_t, size_t size, void* user) {
   return size;
 }
 
-bool is_fatal(CURLcode code) {
-  constexpr CURLcode kFatal[] = {CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL,
-                                 CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE};
-  return std::find(std::begin(kFatal), std::end(kFatal), code) != std::end(kFatal);
+void HttpClient::Impl::add_header(const std::string& line) {
+  curl_slist* const list = curl_slist_append(headers.get(), line.c_str());
+  if (list == nullptr) throw std::bad_alloc();
+  headers.release();
+  headers.reset(list);
 }
-
-}  // namespace
-
-struct HttpClient::Impl {
-  Multi multi;
-  List headers;
-  std::vector<Slot> slots;
-  size_t in_flight = 0;
-
-  void add_header(const std::string& line) {
-    curl_slist* const list = curl_slist_append(headers.get(), line.c_str());
-    if (list == nullptr) throw std::bad_alloc();
-    headers.release();
-    headers.reset(list);
-  }
-  void prepare(Slot& slot, const HttpOptions& options);
-  void finish(Slot& slot, CURLcode code);
-};
 
 void HttpClient::Impl::prepare(Slot& slot, const HttpOptions& options) {
   slot.easy.reset(curl_easy_init());
@@ -122,18 +127,18 @@ void HttpClient::Impl::prepare(Slot& slot, const HttpOptions& options) {
 HttpClient::HttpClient(const HttpOptions& options) : impl_(std::make_unique<Impl>()) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (initialized != CURLE_OK) fail("label", "libcurl cannot start: {}", curl_easy_strerror(initialized));
-  check_url(options.url);
+  Impl::check_url(options.url);
   impl_->multi.reset(curl_multi_init());
   curl_multi_setopt(impl_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(options.slots));
   impl_->add_header("Content-Type: application/json");
   impl_->add_header("Expect:");  // no waiting for "100 Continue"
   for (const std::string& header : options.headers) impl_->add_header(header);
   impl_->slots.resize(options.slots);
-  for (Slot& slot : impl_->slots) impl_->prepare(slot, options);
+  for (Impl::Slot& slot : impl_->slots) impl_->prepare(slot, options);
 }
 
 HttpClient::~HttpClient() {
-  for (Slot& slot : impl_->slots)
+  for (Impl::Slot& slot : impl_->slots)
     if (slot.busy) curl_multi_remove_handle(impl_->multi.get(), slot.easy.get());
 }
 
@@ -142,7 +147,7 @@ size_t HttpClient::in_flight() const {
 }
 
 void HttpClient::start(size_t number, std::string_view body) {
-  Slot& slot = impl_->slots.at(number);
+  Impl::Slot& slot = impl_->slots.at(number);
   DMOERM_ASSERT(!slot.busy);
   slot.response = {};
   slot.busy = true;
@@ -184,7 +189,7 @@ void HttpClient::poll(double seconds, const std::function<void(size_t, HttpRespo
     if (message->msg != CURLMSG_DONE) continue;
     char* user = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &user);
-    Slot& slot = *reinterpret_cast<Slot*>(user);
+    Impl::Slot& slot = *reinterpret_cast<Impl::Slot*>(user);
     impl_->finish(slot, message->data.result);
     HttpResponse response = std::move(slot.response);
     done(static_cast<size_t>(&slot - impl_->slots.data()), response);

@@ -91,7 +91,10 @@ LabelSummary ask_model(const LabelRun& run, const std::vector<data::TaskPoints>&
     judge = std::make_unique<BatchReader>(requests.model(), run.read_batch, run.keep_raw);
   else
     judge = std::make_unique<HttpJudge>(requests, run.http, key, store.tokens(requests.model()));
-  return ask(run, tasks, *judge, store, asks ? count_calls(run, tasks, requests, store) : 0);
+  const int64_t expected_calls = asks                     ? count_calls(run, tasks, requests, store)
+                                 : run.read_batch.empty() ? -1
+                                                          : 0;
+  return ask(run, tasks, *judge, store, expected_calls);
 }
 
 }  // namespace

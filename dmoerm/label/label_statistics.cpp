@@ -69,7 +69,7 @@ class Statistics {
     for (PointStatistics& point : result_.points) find_nearest(point);
     warn_of_place();
     for (const PointStatistics& point : result_.points) warn_of(point);
-    for (const PointPair& pair : result_.pairs) warn_of(pair);
+    for (const PointStatistics& point : result_.points) warn_of_repetition(point);
     return std::move(result_);
   }
 
@@ -166,11 +166,17 @@ class Statistics {
            100 * coin, 100 * static_cast<double>(counts.kept) / n);
   }
 
-  void warn_of(const PointPair& pair) {
-    if (pair.both < kEnough || std::abs(pair.correlation()) < kSame) return;
+  // Of the points before it, the one that it repeats most.
+  void warn_of_repetition(const PointStatistics& point) {
+    const PointPair* most = nullptr;
+    for (const PointPair& pair : result_.pairs) {
+      if (pair.task != point.task || pair.second != point.point || pair.both < kEnough) continue;
+      if (most == nullptr || std::abs(pair.correlation()) > std::abs(most->correlation())) most = &pair;
+    }
+    if (most == nullptr || std::abs(most->correlation()) < kSame) return;
     warn("{}/{}: adds nothing to {}: it names the {} reply in {:.1f}% of {} pairs (correlation {:.2f})",
-         pair.task, pair.second, pair.first, pair.correlation() > 0 ? "same" : "other",
-         100 * std::max(pair.agreement(), 1 - pair.agreement()), pair.both, pair.correlation());
+         point.task, point.point, most->first, most->correlation() > 0 ? "same" : "other",
+         100 * std::max(most->agreement(), 1 - most->agreement()), most->both, most->correlation());
   }
 
   std::vector<CapabilityLabel> labels_;

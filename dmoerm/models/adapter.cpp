@@ -127,9 +127,9 @@ void load_stacks(Adapter& adapter, const AdapterConfig& config, AdapterTensors& 
   for (const ExpertStack& stack : config.stacks()) {
     const std::string module = tensor_module(stack, both_adapted(config.stacks(), stack));
     const int64_t rows = stack.num_experts * config.rank_of(stack.name());
-    const auto pairs =
-        unstack(stack, tensors.take(tensor_name(module, "lora_A"), rows, stack.in),
-                tensors.take(tensor_name(module, "lora_B"), stack.out, rows), config.scale_of(stack.name()));
+    const Tensor a = tensors.take(tensor_name(module, "lora_A"), rows, stack.in);
+    const Tensor b = tensors.take(tensor_name(module, "lora_B"), stack.out, rows);
+    const auto pairs = unstack(stack, a, b, config.scale_of(stack.name()));
     for (int64_t expert = 0; expert < stack.num_experts; ++expert)
       adapter.lora.pairs[stack.layer_of(expert)] = pairs[expert];
   }

@@ -148,8 +148,12 @@ Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options
   result.head = head_of(family, config, files, shape.tied_embeddings);
   const auto tensor_options = torch::TensorOptions(options.dtype).device(options.device);
   NamedTensors weights;
-  for (const auto& [name, size] : nn::weight_shapes(shape))
-    weights.emplace(name, files.take(tensors_in(files, family.names, name, size), size, tensor_options));
+  for (const auto& [name, size] : nn::weight_shapes(shape)) {
+    // What is added to the router's float32 scores is not rounded.
+    const bool exact = name.ends_with(nn::kCorrectionBias);
+    weights.emplace(name, files.take(tensors_in(files, family.names, name, size), size,
+                                     exact ? tensor_options.dtype(torch::kFloat32) : tensor_options));
+  }
   result.decoder = std::make_shared<nn::Decoder>(shape, std::move(weights));
   if (result.head == HeadKind::Score) {
     result.labels = labels;

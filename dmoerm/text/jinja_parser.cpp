@@ -16,7 +16,7 @@ NodePointer parse_statement(TokenReader& reader);
 NodePointer parse_body(TokenReader& reader, const EndTags& end) {
   const TokenReader::Nested nested(reader);
   std::vector<NodePointer> body;
-  const int line = reader.current().line;
+  const int line = reader.line_before();
   for (;;) {
     if (reader.is(TokenKind::End)) {
       if (end.empty()) break;

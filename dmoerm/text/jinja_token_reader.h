@@ -21,6 +21,7 @@ class TokenReader {
   bool is(TokenKind kind) const { return current().kind == kind; }
 
   Token take();
+  int line_before() const { return tokens_[at_ > 0 ? at_ - 1 : 0].line; }  // of the token taken last
   bool skip_name(std::string_view name) { return is_name(name) && skip(); }
   bool skip_operator(std::string_view symbol) { return is_operator(symbol) && skip(); }
   std::string expect_name();

@@ -30,7 +30,7 @@ struct Tokenizer::Impl {
   AddedTokens added;
   std::unordered_map<std::string_view, const AddedToken*> added_by_content;
   std::vector<std::string> tokens;  // by id; empty where an id has no token
-  std::vector<bool> special;        // by id
+  std::vector<bool> is_special;     // by id
   std::optional<int32_t> bos, eos, pad;
   mutable WordCache cache;
 };
@@ -56,7 +56,7 @@ void Tokenizer::Impl::number_tokens() {
     largest = std::max<int64_t>(largest, token.id);
   }
   tokens.resize(largest + 1);
-  special.resize(largest + 1);
+  is_special.resize(largest + 1);
   for (const auto& [token, id] : parts.model->vocabulary()) tokens[id] = token;
   for (const AddedToken& token : added.tokens()) {
     const auto known = parts.model->token_id(token.content);
@@ -64,7 +64,7 @@ void Tokenizer::Impl::number_tokens() {
       fail(files.source + ": added_tokens", "\"{}\" has the id {}, but {} in the vocabulary", token.content,
            token.id, *known);
     tokens[token.id] = token.content;
-    special[token.id] = token.special;
+    is_special[token.id] = token.special;
     added_by_content.emplace(token.content, &token);
   }
   for (const auto* ids : {&parts.post_processor.prefix(), &parts.post_processor.suffix()})
@@ -189,7 +189,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_to
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
     const bool known = id >= 0 && id < vocab_size() && !impl_->tokens[id].empty();
-    if (known && skip_special_tokens && impl_->special[id]) continue;
+    if (known && skip_special_tokens && impl_->is_special[id]) continue;
     tokens.push_back(known ? impl_->tokens[id] : "\xef\xbf\xbd");
   }
   return impl_->parts.decoder.decode(std::move(tokens));

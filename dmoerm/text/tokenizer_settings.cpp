@@ -33,6 +33,8 @@ void save_tokenizer(const fs::path& directory, const Tokenizer& tokenizer,
   tokenizer.save(directory);
   const fs::path file = directory / "tokenizer_config.json";
   Json config = fs::exists(file) ? load_json(file) : Json::object();
+  if (fs::exists(directory / "tokenizer.json"))  // else transformers guesses the class from the model
+    config.emplace("tokenizer_class", "PreTrainedTokenizerFast");
   config["pad_token"] = tokenizer.decode({&settings.padding, 1});
   config["model_max_length"] = settings.max_tokens;
   if (settings.chat_format != ChatFormat::kTemplate) {

@@ -1,29 +1,13 @@
 // Damages the files of tokenizers at random, loads and uses them: a clear error or a tokenizer, never a
 // crash, a hang or a huge allocation. fuzz_tokenizer [--seconds N] [--seed S]; build it under sanitizers for
 // long runs.
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdio>
-#include <fstream>
-#include <map>
-
-#include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
 #include "dmoerm/text/tokenizer.h"
+#include "tests/fuzz/fuzzer.h"
 #include "tests/fuzz/mutator.h"
 
 namespace dmoerm::fuzz {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-using Directory = std::map<std::string, std::string>;  // file name -> content
-
-const fs::path kFixtures = DMOERM_TEST_DATA;
-
-constexpr double kLongestCase = 20;         // seconds, under sanitizers and beside other work
-constexpr int64_t kMostMemory = 1LL << 31;  // bytes: the fixtures are a few hundred kB
 
 const char* const kConfig = R"({"tokenizer_class": "Qwen2Tokenizer", "add_bos_token": false, "legacy": false,
   "bos_token": null, "eos_token": {"content": "<|im_end|>", "special": true}, "pad_token": "<|endoftext|>",
@@ -89,73 +73,21 @@ void use(const fs::path& directory) {
   tokenizer.decode(ids, true);
 }
 
-struct Counts {
-  int64_t cases = 0, refused = 0;
-};
-
-int64_t peak_memory() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * int64_t{1024};
-}
-
-// Runs one case; false, said on standard error, when it is a finding.
-bool run_case(const Directory& files, const fs::path& directory, Counts& counts) {
-  const auto begin = Clock::now();
-  ++counts.cases;
-  remove_tree(directory);
-  fs::create_directories(directory);
-  for (const auto& [name, content] : files) std::ofstream(directory / name, std::ios::binary) << content;
-  try {
-    use(directory);
-  } catch (const Error& error) {
-    ++counts.refused;
-    if (std::string_view(error.what()).find('\n') != std::string_view::npos)
-      return std::fprintf(stderr, "the error has several lines: %s\n", error.what()), false;
-  } catch (const std::exception& error) {
-    return std::fprintf(stderr, "not an Error of ours: %s\n", error.what()), false;
-  }
-  if (std::chrono::duration<double>(Clock::now() - begin).count() > kLongestCase)
-    return std::fprintf(stderr, "took more than %g s\n", kLongestCase), false;
-  if (peak_memory() > kMostMemory) return std::fprintf(stderr, "took more than 2 GiB\n"), false;
-  return true;
-}
-
-int run(double seconds, uint64_t seed) {
-  const fs::path directory = fs::temp_directory_path() / fmt::format("dmoerm_fuzz_{}", ::getpid());
+Target tokenizers() {
   const std::vector<Directory> points = starting_points();
   std::vector<std::string> contents;
   for (const Directory& point : points)
     for (const auto& [name, content] : point) contents.push_back(content);
-  Counts counts;
-  const auto begin = Clock::now();
-  for (uint64_t round = 0; std::chrono::duration<double>(Clock::now() - begin).count() < seconds; ++round) {
-    RandomStream random(seed, "fuzz", {round});
-    Directory files = points[random.below(points.size())];
+  const auto damage = [contents](Directory& files, RandomStream& random) {
     auto file = std::next(files.begin(), static_cast<int64_t>(random.below(files.size())));
     file->second = mutate(file->second, contents, random);
-    if (run_case(files, directory, counts)) continue;
-    std::fprintf(stderr, "seed %llu, round %llu; the files are in %s\n",
-                 static_cast<unsigned long long>(seed), static_cast<unsigned long long>(round),
-                 directory.c_str());
-    return 1;
-  }
-  remove_tree(directory);
-  std::printf("%lld cases, %lld refused, peak memory %lld MB\n", static_cast<long long>(counts.cases),
-              static_cast<long long>(counts.refused), static_cast<long long>(peak_memory() >> 20));
-  return counts.refused > 0 && counts.refused < counts.cases ? 0 : 1;
+  };
+  return {points, damage, use};
 }
 
 }  // namespace
 }  // namespace dmoerm::fuzz
 
 int main(int argc, char** argv) {
-  double seconds = 5;
-  uint64_t seed = 1;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string_view name = argv[i];
-    if (name == "--seconds") seconds = std::atof(argv[i + 1]);
-    if (name == "--seed") seed = std::strtoull(argv[i + 1], nullptr, 10);
-  }
-  return dmoerm::fuzz::run(seconds, seed);
+  return dmoerm::fuzz::fuzz(dmoerm::fuzz::tokenizers(), argc, argv);
 }

@@ -15,9 +15,10 @@ def forms(attention, mlp, prefix):
         "one whole name": dict(r=2, lora_alpha=3, target_modules=[f"{prefix}.0.{first}"]),
         "expression": dict(r=3, lora_alpha=5, target_modules=rf".*\.(?:0|1)\..*{first.split('.')[-1]}"),
         "all-linear": dict(r=4, lora_alpha=4, target_modules="all-linear"),
+        # Where two patterns match, the first counts, and PEFT writes them sorted: in another order it cannot read its own.
         "rslora, patterns": dict(
             r=4, lora_alpha=6, use_rslora=True, target_modules=attention + mlp,
-            rank_pattern={last.split(".")[-1]: 8, rf"^{prefix}\.0\..*": 2},
+            rank_pattern={rf"^{prefix}\.0\..*": 2, last.split(".")[-1]: 8},
             alpha_pattern={rf"{prefix}\.1\..*": 12, first.split(".")[-1]: 3}),
         "some layers": dict(r=4, lora_alpha=8, target_modules=mlp, layers_to_transform=[1], layers_pattern="layers"),
         "some layers, no pattern": dict(r=4, lora_alpha=8, target_modules=attention, layers_to_transform=0),

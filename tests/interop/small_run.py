@@ -12,7 +12,7 @@ name = "chat"
 points = ["readability", "specificity"]
 [[task]]
 name = "text"
-points = ["novelty", "structure", "readability"]
+points = ["conciseness", "specificity", "readability"]
 """
 BASE = """
 out = "{out}/base"

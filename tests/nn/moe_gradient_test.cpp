@@ -10,9 +10,9 @@ Tensor loss_of_states(const Tensor& z_RD, const Tensor& weight_R) {
 }
 
 // Every sequence and every LoRA expert by itself; with dropout too, whose masks follow the expert.
-void expect_together_is_alone(const DecoderConfig& config, double dropout) {
-  Decoder decoder = tiny_decoder(config);
-  ExpertSet set = tiny_moe_experts(config);
+void expect_together_is_alone(const DecoderConfig& config, double dropout, torch::ScalarType dtype) {
+  Decoder decoder = tiny_decoder(config, dtype);
+  ExpertSet set = tiny_moe_experts(config, dtype);
   for (LoraExpert& expert : set.experts) expert.dropout = dropout;
   set.training = true;
   set.dropout_seed = 9;
@@ -44,12 +44,12 @@ void expect_together_is_alone(const DecoderConfig& config, double dropout) {
 TEST(MoeGradient, PackedGroupsAndExpertsTogetherAreEachAlone) {
   for (const auto& [name, config] : tiny_moe_configs()) {
     SCOPED_TRACE(name);
-    expect_together_is_alone(config, 0);
+    expect_together_is_alone(config, 0, torch::kFloat32);
   }
 }
 
 TEST(MoeGradient, ExpertsTogetherAreEachAloneWithDropout) {
-  expect_together_is_alone(tiny_moe_configs()[1].second, 0.3);
+  expect_together_is_alone(tiny_moe_configs()[1].second, 0.3, torch::kFloat64);
 }
 
 TEST(MoeGradient, FrozenBaseGetsNoGradient) {
@@ -60,8 +60,10 @@ TEST(MoeGradient, FrozenBaseGetsNoGradient) {
   decoder.set_requires_grad(false);
   decoder.last_hidden(packed({random_tokens(7, 1)}, 3), &set).sum().backward();
   for (const auto& [name, weight] : decoder.weights()) EXPECT_FALSE(weight.grad().defined()) << name;
-  EXPECT_GT(set.experts[1].pairs.at("layers.1.mlp.experts.0.down_proj").a.grad().abs().sum().item<double>(),
-            0);
+  int64_t reached = 0;  // experts that no row chose get none
+  for (const auto& [name, pair] : set.experts[1].pairs)
+    reached += name.find(".experts.") != std::string::npos && pair.a.grad().defined();
+  EXPECT_GT(reached, 6);
 }
 
 // Every parameter, two of its numbers each, in double; the router's weights among them.

@@ -167,6 +167,7 @@ TEST(DoubleLayerModel, ASingleModelIsAlsoAClassifierDirectory) {
   const TemporaryDirectory directory;
   DoubleLayerModel model;
   model.kind = "single";
+  model.chat_format = "plain";
   model.max_tokens = 32;
   model.tokenizer = text::Tokenizer::load(fixture("tokenizer-byte_level"));
   InnerModel inner;

@@ -138,7 +138,7 @@ TEST_F(ImportTest, MistakesOfTheConfigurationAreNamed) {
   prepare(RouterKind::Head);
   EXPECT_THAT(error_with("max_tokens", "max_token"), HasSubstr("did you mean \"max_tokens\""));
   EXPECT_THAT(error_with("64", "0"), HasSubstr("at least 1"));
-  EXPECT_THAT(error_with("\"chatml\"", "\"chat\""), HasSubstr("chat_format"));
+  EXPECT_THAT(error_with("\"chatml\"", "\"chat\""), HasSubstr("\"chat\" is not known"));
   EXPECT_THAT(error_with("base = \"${dir}/model/base\"\n", ""), HasSubstr("base is missing"));
   EXPECT_THAT(error_with("path = \"${dir}/chat1\"", "dir = \"\""), HasSubstr("experts[1].path is missing"));
   EXPECT_THAT(error_with("sum =", "aggregator = \"x\"\nsum ="), HasSubstr("either an aggregator or a sum"));

@@ -224,7 +224,7 @@ TEST_F(CheckpointTest, ListWithoutDefaultIsNoTemplateAndOtherKindsAreErrors) {
   directory_.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "no"}]})");
   EXPECT_EQ(rendered(), "none");
   directory_.write("tokenizer_config.json", R"({"chat_template": 3})");
-  EXPECT_THAT(error_of([&] { rendered(); }), HasSubstr("\"chat_template\" is a number"));
+  EXPECT_THAT(error_of([&] { rendered(); }), HasSubstr("\"chat_template\" is a whole number"));
 }
 
 TEST_F(CheckpointTest, TemplateReadsTheSpecialTokensByName) {

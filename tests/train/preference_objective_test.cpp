@@ -1,3 +1,4 @@
+#include "dmoerm/core/error.h"
 #include "tests/train/train_fixture.h"
 
 namespace dmoerm::train {
@@ -49,6 +50,39 @@ TEST_F(PreferenceObjectiveTest, GradientDoesNotDependOnTheTokenBudget) {
     EXPECT_NEAR(result.lanes[0]["loss"].get<double>(), loss, 1e-6) << budget;
     EXPECT_LT(largest_difference(reference, found), 1e-5) << budget;
   }
+}
+
+// What a router loss adds to the gradient is in proportion to its weight, in every scope.
+TEST_F(PreferenceObjectiveTest, RouterLossesAreAddedByWeight) {
+  const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
+  nn::DecoderConfig config = tiny_config();
+  config.moe.emplace();
+  config.moe->router = {4, 2, nn::RouterScore::Softmax, true};
+  config.moe->intermediate_size = 8;
+  const std::string gate = "layers.0.mlp.gate.weight";
+  const auto gate_gradient = [&](const nn::DecoderConfig& shape, int64_t budget,
+                                 nn::RouterLossOptions losses) {
+    nn::Decoder decoder(shape, 3);
+    PreferenceOptions options;
+    options.token_budget = budget;
+    options.router_loss = losses;
+    std::vector<PreferenceLane> lanes;
+    lanes.push_back(make_lane("m", human_examples(store, all_groups(store)), random_head(1, 16, 5)));
+    PreferenceObjective objective(store, decoder, true, std::move(lanes), options, 1);
+    objective.accumulate({0, {{0, 1, 2, 3, 4}}});
+    return gradients(objective, 0).at(gate);
+  };
+  for (const int64_t budget : {100000, 20}) {
+    const Tensor none = gate_gradient(config, budget, {});
+    for (const auto scope :
+         {nn::BalanceScope::MicroBatch, nn::BalanceScope::Group, nn::BalanceScope::Global}) {
+      const Tensor once = gate_gradient(config, budget, {1, 0.5, scope}) - none;
+      const Tensor twice = gate_gradient(config, budget, {2, 1, scope}) - none;
+      EXPECT_GT(once.abs().max().item<double>(), 1e-4) << budget;
+      EXPECT_LT((twice - 2 * once).abs().max().item<double>(), 1e-5) << budget;
+    }
+  }
+  EXPECT_THROW(gate_gradient(tiny_config(), 100, {1, 0}), Error);
 }
 
 TEST_F(PreferenceObjectiveTest, SharingPrefixesChangesNothingEvenUnderDropout) {
