@@ -2,7 +2,9 @@
 
 # One precompiled header for every target that works with tensors. It costs 2 s a file to read, so the others do
 # without (NO_TORCH).
-file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
+if(NOT EXISTS ${CMAKE_BINARY_DIR}/pch.cpp)  # a new one would have everything built again
+  file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
+endif()
 add_library(dmoerm_pch STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
 target_link_libraries(dmoerm_pch PUBLIC dmoerm_settings torch)
 target_include_directories(dmoerm_pch PUBLIC ${CMAKE_SOURCE_DIR})

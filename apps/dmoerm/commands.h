@@ -13,6 +13,7 @@ void add_eval_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_score_command(CLI::App& app);
 void add_model_command(CLI::App& app);
+void add_probe_command(CLI::App& model);  // of the command above
 void add_demo_command(CLI::App& app);
 
 }  // namespace dmoerm::app

@@ -58,9 +58,9 @@ void add_stats(CLI::App* data) {
   const auto input = add_input(command);
   add_skip_bad(command, input);
   auto options = std::make_shared<Options>();
-  command->add_option("--tokenizer", options->tokenizer, "Directory with tokenizer.json: count tokens too");
+  command->add_option("--tokenizer", options->tokenizer, "Directory with a tokenizer: count tokens too");
   command->add_option("--chat-format", options->chat_format,
-                      "For the tokens (default: the tokenizer's own, or plain)");
+                      "For the tokens (default: the tokenizer's own template)");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example:\n  dmoerm data stats --tokenizer out/tokenizer train.jsonl.gz dev.jsonl.gz");
   command->callback([input, options] {
@@ -69,10 +69,9 @@ void add_stats(CLI::App* data) {
       const auto tokenizer = text::Tokenizer::load(options->tokenizer);
       data::EncodeOptions encode;
       encode.max_tokens = std::numeric_limits<int32_t>::max();  // lengths as they are
-      if (const auto found = text::ChatFormat::detect(tokenizer.chat_template()))
-        encode.chat_format = found->name();
       if (!options->chat_format.empty()) encode.chat_format = options->chat_format;
       encoder.emplace(tokenizer, encode);
+      log().info("chat format: {}", encoder->chat_format_description());
     }
     const auto statistics =
         data::collect_statistics(input->files, input->reader, encoder ? &*encoder : nullptr);

@@ -1,6 +1,7 @@
 #include "apps/dmoerm/scorer_flags.h"
 
 #include "apps/dmoerm/run_flags.h"
+#include "dmoerm/core/log.h"
 
 namespace dmoerm::app {
 
@@ -13,7 +14,7 @@ void ScorerFlags::add_to(CLI::App& command) {
       ->check(CLI::ExistingDirectory);
   command.add_option("--label", scorer.label, "Which label of a plain classifier is the reward, from 0");
   command.add_option("--chat-format", scorer.chat_format,
-                     "qwen2, chatml, llama3, mistral, plain (default: the model's own)");
+                     "template, chatml, qwen2, llama3, mistral, plain (default: the model's own)");
   command.add_option("--max-tokens", scorer.max_tokens, "Longest sequence (default: the model's own)")
       ->check(CLI::PositiveNumber);
   command.add_option("--token-budget", scorer.token_budget, "Tokens computed at once; changes no reward")
@@ -43,7 +44,9 @@ void ScorerFlags::add_to(CLI::App& command) {
 reward::Scorer ScorerFlags::load() {
   scorer.load.device = init_runtime(runtime);
   scorer.load.dtype = dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
-  return reward::Scorer::load(model, scorer);
+  auto loaded = reward::Scorer::load(model, scorer);
+  log().info("chat format: {}", loaded.chat_format_description());
+  return loaded;
 }
 
 }  // namespace dmoerm::app

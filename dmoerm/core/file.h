@@ -57,6 +57,8 @@ class MappedFile {
   ~MappedFile();
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
+  // Takes the pages that lie within these bytes out of the process's memory, until they are used again.
+  void release(size_t begin, size_t end) const;
 
  private:
   const std::byte* data_ = nullptr;

@@ -5,8 +5,33 @@
 #include "dmoerm/core/file.h"
 
 namespace dmoerm {
+namespace {
+
+constexpr int kDeepest =
+    1000;  // values inside of values; more of them overflow the stack when they are written
+
+bool is_too_deep(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\')
+      ++i;
+    else if (c == '"')
+      in_string = !in_string;
+    else if (!in_string && (c == '[' || c == '{'))
+      ++depth;
+    else if (!in_string && (c == ']' || c == '}'))
+      --depth;
+    if (depth > kDeepest) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 Json parse_json(std::string_view text, std::string_view where) {
+  if (is_too_deep(text)) fail(where, "not valid JSON: values lie more than {} deep in each other", kDeepest);
   try {
     return Json::parse(text);
   } catch (const Json::exception& error) {

@@ -123,6 +123,10 @@ Tensor SafeTensors::tensor(const std::string& name) const {
       data, e.shape, [file = file_](void*) {}, torch::TensorOptions(e.dtype));
 }
 
+void SafeTensors::release(const std::string& name) const {
+  file_->release(entry(name).begin, entry(name).end);
+}
+
 NamedTensors load_safetensors(const fs::path& path) {
   const SafeTensors file(path);
   NamedTensors result;

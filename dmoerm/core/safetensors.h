@@ -27,6 +27,9 @@ class SafeTensors {
 
   // A read-only view of the mapped file in its stored dtype; it keeps the map alive. Copy before writing.
   Tensor tensor(const std::string& name) const;
+  // Takes the tensor's bytes out of memory, once they were copied: views of it stay valid and read the file
+  // again.
+  void release(const std::string& name) const;
 
  private:
   struct Entry {

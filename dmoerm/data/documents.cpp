@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kPiece = 8192;
 
-Document parse_document(const std::string& line, const std::string& where, const text::ChatFormat& format) {
+Document parse_document(const std::string& line, const std::string& where, const text::ChatFormat* format) {
   const Json json = parse_json(line, where);
   if (json.contains("text")) {
     const auto text = json_field<std::string>(json, "text", where);
@@ -28,12 +28,13 @@ Document parse_document(const std::string& line, const std::string& where, const
   } else {
     fail(where, "expected \"text\", \"messages\", or \"prompt\" and \"response\"");
   }
-  return {format.render(messages), hash64(messages.front().content), true};
+  if (!format) fail(where, "no chat template to render messages with; {}", text::ChatFormat::how_to_name());
+  return {format->render(messages), hash64(messages.front().content), true};
 }
 
 }  // namespace
 
-void for_each_document(const DocumentSource& source, const text::ChatFormat& format,
+void for_each_document(const DocumentSource& source, const text::ChatFormat* format,
                        const std::function<void(const Document&)>& take) {
   LineReader reader(source.file);
   std::string line, piece;

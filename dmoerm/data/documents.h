@@ -23,8 +23,9 @@ struct Document {
   bool is_chat = false;  // rendered by the chat format; else raw text
 };
 
-// Calls `take` for each text. Prompt and response become a user and an assistant turn.
-void for_each_document(const DocumentSource& source, const text::ChatFormat& format,
+// Calls `take` for each text. Prompt and response become a user and an assistant turn. Without a format
+// (nullptr) messages are an Error that says how to name one.
+void for_each_document(const DocumentSource& source, const text::ChatFormat* format,
                        const std::function<void(const Document&)>& take);
 
 }  // namespace dmoerm::data

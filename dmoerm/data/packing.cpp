@@ -14,11 +14,24 @@ namespace {
 
 using Tokens = std::span<const int32_t>;
 
-std::vector<PrefixSet> partition(std::span<const Tokens> sequences, bool share_prefixes) {
-  if (share_prefixes && sequences.size() > 1) return partition_by_prefix(sequences);
-  std::vector<PrefixSet> alone(sequences.size());
-  for (size_t i = 0; i < sequences.size(); ++i) alone[i].members = {static_cast<int32_t>(i)};
-  return alone;
+std::vector<PrefixSet> partition(std::span<const Tokens> sequences, bool share_prefixes,
+                                 int64_t longest_sharing) {
+  std::vector<PrefixSet> sets;
+  std::vector<Tokens> sharing;
+  std::vector<int32_t> number;  // of each of them among all
+  for (int32_t i = 0; i < static_cast<int32_t>(sequences.size()); ++i) {
+    if (share_prefixes && static_cast<int64_t>(sequences[i].size()) <= longest_sharing) {
+      sharing.push_back(sequences[i]);
+      number.push_back(i);
+    } else {
+      sets.push_back({0, {i}});
+    }
+  }
+  for (PrefixSet& set : partition_by_prefix(sharing)) {
+    for (int32_t& member : set.members) member = number[member];
+    sets.push_back(std::move(set));
+  }
+  return sets;
 }
 
 class BatchBuilder {
@@ -75,7 +88,8 @@ class BatchBuilder {
 
 }  // namespace
 
-PackedBatch pack(std::span<const PackItem> items, int32_t num_experts, bool share_prefixes) {
+PackedBatch pack(std::span<const PackItem> items, int32_t num_experts, bool share_prefixes,
+                 int64_t longest_sharing) {
   std::vector<int32_t> order(items.size());
   std::iota(order.begin(), order.end(), 0);
   const auto place = [&](int32_t i) { return std::tuple(items[i].expert, items[i].group); };
@@ -88,7 +102,8 @@ PackedBatch pack(std::span<const PackItem> items, int32_t num_experts, bool shar
     const auto item_of = std::span(order).subspan(begin, end - begin);
     std::vector<Tokens> sequences;
     for (const int32_t i : item_of) sequences.push_back(items[i].tokens);
-    for (const PrefixSet& set : partition(sequences, share_prefixes)) builder.append_set(items, item_of, set);
+    for (const PrefixSet& set : partition(sequences, share_prefixes, longest_sharing))
+      builder.append_set(items, item_of, set);
     const int32_t expert = items[order[begin]].expert;
     DMOERM_ASSERT(expert >= -1 && expert < num_experts);
     expert_offsets[expert + 1] = builder.num_tokens();
@@ -98,10 +113,10 @@ PackedBatch pack(std::span<const PackItem> items, int32_t num_experts, bool shar
   return builder.finish(std::move(expert_offsets));
 }
 
-int64_t packed_size(std::span<const Tokens> sequences, bool share_prefixes) {
+int64_t packed_size(std::span<const Tokens> sequences, bool share_prefixes, int64_t longest_sharing) {
   int64_t size = 0;
   for (const Tokens sequence : sequences) size += static_cast<int64_t>(sequence.size());
-  for (const PrefixSet& set : partition(sequences, share_prefixes))
+  for (const PrefixSet& set : partition(sequences, share_prefixes, longest_sharing))
     size -= (static_cast<int64_t>(set.members.size()) - 1) * set.length;
   return size;
 }

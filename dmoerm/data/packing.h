@@ -54,11 +54,14 @@ struct PackedBatch {
 
 // Packs all items into one batch. Sharing is found per (expert, group): the partition of the group's
 // sequences (sorted by content) that saves most tokens; every sequence keeps at least its last token as its
-// own. `num_experts` is K of expert_offsets.
-PackedBatch pack(std::span<const PackItem> items, int32_t num_experts = 0, bool share_prefixes = true);
+// own, and those of more than `longest_sharing` tokens are computed alone. `num_experts` is K of
+// expert_offsets.
+PackedBatch pack(std::span<const PackItem> items, int32_t num_experts = 0, bool share_prefixes = true,
+                 int64_t longest_sharing = INT64_MAX);
 
 // Tokens that pack() will compute for items of one group and expert (their cost).
-int64_t packed_size(std::span<const std::span<const int32_t>> sequences, bool share_prefixes = true);
+int64_t packed_size(std::span<const std::span<const int32_t>> sequences, bool share_prefixes = true,
+                    int64_t longest_sharing = INT64_MAX);
 
 // Distributes items of the given costs over micro-batches of at most `budget` tokens, the long ones first,
 // each to the emptiest batch, so that batches are even. An item above the budget gets a batch of its own.

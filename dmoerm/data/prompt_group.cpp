@@ -24,7 +24,7 @@ struct GroupEncoder::Sequence {
 
 GroupEncoder::GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptions options)
     : tokenizer_(std::move(tokenizer)),
-      format_(text::ChatFormat::named(options.chat_format)),
+      format_(text::ChatFormat::find(options.chat_format, tokenizer_ ? &*tokenizer_ : nullptr)),
       options_(std::move(options)) {
   if (options_.max_tokens < 1) fail("encode", "max_tokens is {}, expected at least 1", options_.max_tokens);
 }
@@ -32,6 +32,17 @@ GroupEncoder::GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptio
 const text::Tokenizer& GroupEncoder::tokenizer() const {
   if (!tokenizer_) fail("encode", "this needs a tokenizer, and the model has none: only ids can be scored");
   return *tokenizer_;
+}
+
+const text::ChatFormat& GroupEncoder::chat_format() const {
+  if (!format_)
+    fail("chat format", "the tokenizer has no chat template to render messages with; {}",
+         text::ChatFormat::how_to_name());
+  return *format_;
+}
+
+std::string GroupEncoder::chat_format_description() const {
+  return format_ ? format_->description() : "none, so that messages cannot be read";
 }
 
 uint64_t GroupEncoder::fingerprint() const {
@@ -61,13 +72,15 @@ GroupEncoder::Sequence GroupEncoder::tokenize(const PreferenceRecord& record, si
     sequence.closing = eos ? 1 : 0;
     return sequence;
   }
+  tokenizer();  // its absence is the first thing to say
+  const text::ChatFormat& format = chat_format();
   std::vector<Message> messages = record.messages;
-  const std::string prompt = format_.render(messages, true);
+  const std::string prompt = format.render(messages, true);
   messages.insert(messages.end(), record.responses[answer].begin(), record.responses[answer].end());
-  sequence.text = format_.render(messages);
+  sequence.text = format.render(messages);
   sequence.tokens = tokenizer().encode(sequence.text);
   sequence.answer_begin = std::ranges::mismatch(prompt, sequence.text).in1 - prompt.begin();
-  const std::string end = format_.turn_end();
+  const std::string end = format.turn_end();
   if (sequence.text.ends_with(end)) sequence.closing = tokenizer().encode(end).size();
   return sequence;
 }
@@ -148,7 +161,7 @@ PromptGroup GroupEncoder::encode(const PreferenceRecord& record) {
 // The user's turns of a rendered text; "" when it does not have the chat format's form.
 std::string GroupEncoder::user_turns_of(const std::string& text) const {
   PreferenceRecord parsed;
-  if (const auto messages = format_.parse(text)) parsed.messages = *messages;
+  if (const auto messages = format_ ? format_->parse(text) : std::nullopt) parsed.messages = *messages;
   return user_turns_text(parsed);
 }
 

@@ -38,7 +38,7 @@ struct PromptGroup {
 enum class TooLong { Truncate, Drop, Error };
 
 struct EncodeOptions {
-  std::string chat_format = "plain";
+  std::string chat_format = text::ChatFormat::kTemplate;  // the tokenizer's own template, or a named format
   int64_t max_tokens = 1024;
   TooLong too_long = TooLong::Truncate;
 };
@@ -59,7 +59,7 @@ class GroupEncoder {
 
   // Edges of all pairs of different rank whose sequences differ; none for a record without ranks. A record
   // dropped as too long gives a group without sequences. Error when it is too long under TooLong::Error, or
-  // needs a tokenizer that is not there.
+  // needs a tokenizer or a chat format that is not there.
   PromptGroup encode(const PreferenceRecord& record);
   // What the router reads: the user's turns joined by newlines, closed by EOS, cut from the left. Turns of
   // raw text and of ids are found by the chat format; where there are none, all of the prompt is taken (of
@@ -68,6 +68,9 @@ class GroupEncoder {
 
   const EncodeCounts& counts() const { return counts_; }
   const text::Tokenizer& tokenizer() const;
+  // How messages are rendered; Error, saying how to name a format, when the tokenizer has no template.
+  const text::ChatFormat& chat_format() const;
+  std::string chat_format_description() const;  // for people; never fails
   const EncodeOptions& options() const { return options_; }
   uint64_t fingerprint() const;  // of tokenizer and options: equal ones give equal groups
 
@@ -79,7 +82,7 @@ class GroupEncoder {
   std::string user_turns_of(const std::string& text) const;
 
   std::optional<text::Tokenizer> tokenizer_;
-  text::ChatFormat format_;
+  std::optional<text::ChatFormat> format_;
   EncodeOptions options_;
   EncodeCounts counts_;
 };

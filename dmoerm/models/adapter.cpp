@@ -2,12 +2,14 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/random.h"
 #include "dmoerm/models/adapter_config.h"
+#include "dmoerm/models/expert_stack.h"
 
 namespace dmoerm::models {
 namespace {
@@ -17,8 +19,8 @@ namespace fs = std::filesystem;
 constexpr const char* kTensorPrefix = "base_model.model.";
 constexpr const char* kScoreTensor = "base_model.model.score.weight";
 
-std::string tensor_name(const std::string& layer, const char* part) {
-  return fmt::format("{}{}{}.{}.weight", kTensorPrefix, kModulePrefix, layer, part);
+std::string tensor_name(const std::string& module, const char* part) {
+  return fmt::format("{}{}.{}.weight", kTensorPrefix, module, part);
 }
 
 // torch.nn.init.kaiming_uniform_(a = sqrt(5)): uniform within 1 / sqrt(in).
@@ -59,9 +61,12 @@ class AdapterTensors {
   }
 
   void finish() const {
-    for (const std::string& name : file_.names())
-      if (taken_.count(name) == 0)
-        fail(where_, "tensor {} belongs to no target module of adapter_config.json", name);
+    for (const std::string& name : file_.names()) {
+      if (taken_.count(name) > 0) continue;
+      if (name.find(".lora_embedding_") != std::string::npos)
+        fail(where_, "tensor {} adapts an embedding: not supported", name);
+      fail(where_, "tensor {} belongs to no target module of adapter_config.json and is no score head", name);
+    }
   }
 
  private:
@@ -81,34 +86,84 @@ class AdapterTensors {
   std::set<std::string> taken_;
 };
 
+// PEFT writes the adapter called "default" into the folder itself, the others into sub-folders of their
+// names.
+void check_is_adapter(const fs::path& directory) {
+  if (fs::exists(directory / "adapter_config.json") || !fs::is_directory(directory)) return;
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (fs::exists(entry.path() / "adapter_config.json")) names.insert(entry.path().filename().string());
+  if (!names.empty())
+    fail(directory.string(), "it holds several adapters, choose one of its folders: {}",
+         fmt::join(names, ", "));
+}
+
+// Modules of single experts exist only before transformers 5: there "gate_proj" means dense layers alone, and
+// the file has no tensor for an expert.
+bool is_in_file(const AdaptedModule& module, const AdapterTensors& tensors) {
+  return !module.layer.stacked || tensors.contains(tensor_name(module.name, "lora_A"));
+}
+
+void load_modules(Adapter& adapter, const AdapterConfig& config, AdapterTensors& tensors) {
+  const bool has_experts = std::ranges::any_of(config.modules(), [&](const AdaptedModule& module) {
+    return module.layer.stacked && is_in_file(module, tensors);
+  });
+  for (const AdaptedModule& module : config.modules()) {
+    if (module.layer.stacked && !has_experts) continue;
+    const int64_t rank = config.rank_of(module.name);
+    adapter.lora.pairs[module.layer.name] = {
+        tensors.take(tensor_name(module.name, "lora_A"), rank, module.layer.in),
+        tensors.take(tensor_name(module.name, "lora_B"), module.layer.out, rank),
+        config.scale_of(module.name)};
+  }
+}
+
+// Whether both parameters of the stack's module are adapted.
+bool both_adapted(const std::vector<ExpertStack>& stacks, const ExpertStack& stack) {
+  return std::ranges::count(stacks, stack.module, &ExpertStack::module) == 2;
+}
+
+void load_stacks(Adapter& adapter, const AdapterConfig& config, AdapterTensors& tensors) {
+  for (const ExpertStack& stack : config.stacks()) {
+    const std::string module = tensor_module(stack, both_adapted(config.stacks(), stack));
+    const int64_t rows = stack.num_experts * config.rank_of(stack.name());
+    const Tensor a = tensors.take(tensor_name(module, "lora_A"), rows, stack.in);
+    const Tensor b = tensors.take(tensor_name(module, "lora_B"), stack.out, rows);
+    const auto pairs = unstack(stack, a, b, config.scale_of(stack.name()));
+    for (int64_t expert = 0; expert < stack.num_experts; ++expert)
+      adapter.lora.pairs[stack.layer_of(expert)] = pairs[expert];
+  }
+}
+
 }  // namespace
 
-Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint64_t seed) {
+Adapter new_adapter(const nn::Decoder& decoder, const LoraOptions& options, uint64_t seed,
+                    const WeightNames& names) {
   check_lora(options, "adapter");
   Adapter adapter;
   adapter.options = options;
+  adapter.names = names;
   adapter.lora.dropout = options.dropout;
   const double scale = lora_scale(options.alpha, options.rank, options.rslora);
-  for (const nn::LinearShape& layer :
-       target_layers(options.target_modules, decoder.config().linear_layers(), true, "adapter"))
-    adapter.lora.pairs[layer.name] = {initial_a(layer, options.rank, seed).to(decoder.device()),
-                                      torch::zeros({layer.out, options.rank}, decoder.device()), scale};
+  const auto modules = adapted_modules(decoder.config().linear_layers(), names);
+  for (const AdaptedModule& module : target_modules(options.target_modules, modules, "adapter"))
+    adapter.lora.pairs[module.layer.name] = {initial_a(module.layer, options.rank, seed).to(decoder.device()),
+                                             torch::zeros({module.layer.out, options.rank}, decoder.device()),
+                                             scale};
   return adapter;
 }
 
-Adapter load_adapter(const fs::path& directory, const nn::Decoder& decoder) {
-  const AdapterConfig config(directory / "adapter_config.json", decoder.config().linear_layers());
+Adapter load_adapter(const fs::path& directory, const nn::Decoder& decoder, const WeightNames& names) {
+  check_is_adapter(directory);
+  const AdapterConfig config(directory / "adapter_config.json", decoder.config().linear_layers(), names);
   AdapterTensors tensors(directory, decoder.device());
   Adapter adapter;
   adapter.options = config.options();
+  adapter.names = names;
   adapter.base_model = config.base_model();
   adapter.lora.dropout = config.options().dropout;
-  for (const nn::LinearShape& layer : config.targets()) {
-    const int64_t rank = config.rank_of(layer.name);
-    adapter.lora.pairs[layer.name] = {tensors.take(tensor_name(layer.name, "lora_A"), rank, layer.in),
-                                      tensors.take(tensor_name(layer.name, "lora_B"), layer.out, rank),
-                                      config.scale_of(layer.name)};
-  }
+  load_modules(adapter, config, tensors);
+  load_stacks(adapter, config, tensors);
   if (config.saves_score() || tensors.contains(kScoreTensor)) {
     const int64_t labels = std::max<int64_t>(1, tensors.num_rows(kScoreTensor));
     adapter.score_weight = tensors.take(kScoreTensor, labels, decoder.config().hidden_size);
@@ -119,9 +174,19 @@ Adapter load_adapter(const fs::path& directory, const nn::Decoder& decoder) {
 
 void save_adapter(const fs::path& directory, const Adapter& adapter) {
   NamedTensors tensors;
-  for (const auto& [layer, pair] : adapter.lora.pairs) {
-    tensors[tensor_name(layer, "lora_A")] = pair.a.detach().to(torch::kFloat32);
-    tensors[tensor_name(layer, "lora_B")] = pair.b.detach().to(torch::kFloat32);
+  const auto stacks = written_stacks(adapter);
+  for (const auto& item : adapter.lora.pairs) {
+    if (std::ranges::any_of(stacks, [&](const ExpertStack& stack) { return stack.holds(item.first); }))
+      continue;
+    const std::string module = module_name(adapter.names, item.first);
+    tensors[tensor_name(module, "lora_A")] = item.second.a.detach().to(torch::kFloat32);
+    tensors[tensor_name(module, "lora_B")] = item.second.b.detach().to(torch::kFloat32);
+  }
+  for (const ExpertStack& stack : stacks) {
+    const StackedPair pair = restack(stack, adapter.lora);
+    const std::string module = tensor_module(stack, both_adapted(stacks, stack));
+    tensors[tensor_name(module, "lora_A")] = pair.a.to(torch::kFloat32);
+    tensors[tensor_name(module, "lora_B")] = pair.b.to(torch::kFloat32);
   }
   if (adapter.score_weight.defined())
     tensors[kScoreTensor] = adapter.score_weight.detach().to(torch::kFloat32);

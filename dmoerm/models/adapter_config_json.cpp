@@ -1,4 +1,5 @@
 // Writing adapter_config.json.
+#include <algorithm>
 #include <cmath>
 
 #include "dmoerm/models/adapter_config.h"
@@ -15,14 +16,34 @@ Json number(double value) {
 
 }  // namespace
 
+std::vector<ExpertStack> written_stacks(const Adapter& adapter) {
+  if (adapter.options.target_parameters.empty()) return {};
+  std::vector<nn::LinearShape> layers;
+  for (const auto& [layer, pair] : adapter.lora.pairs) {
+    nn::LinearShape shape;
+    shape.name = layer;
+    shape.out = pair.b.size(0);
+    shape.in = pair.a.size(1);
+    layers.push_back(shape);
+  }
+  return expert_stacks(layers, adapter.names);
+}
+
 Json adapter_config_json(const Adapter& adapter) {
   const LoraOptions& options = adapter.options;
   Json ranks = Json::object(), alphas = Json::object();
-  for (const auto& [layer, pair] : adapter.lora.pairs) {
+  const auto add_patterns = [&](const std::string& name, const ops::LoraPair& pair) {
     const int64_t rank = pair.a.size(0);
     const double alpha = pair.scale / lora_scale(1, rank, options.rslora);
-    if (rank != options.rank) ranks[layer] = rank;
-    if (std::abs(alpha - options.alpha) > 1e-9 * std::abs(options.alpha)) alphas[layer] = number(alpha);
+    if (rank != options.rank) ranks[name] = rank;
+    if (std::abs(alpha - options.alpha) > 1e-9 * std::abs(options.alpha)) alphas[name] = number(alpha);
+  };
+  const auto stacks = written_stacks(adapter);
+  for (const auto& [layer, pair] : adapter.lora.pairs) {
+    const auto stack = std::find_if(stacks.begin(), stacks.end(), [&layer = layer](const ExpertStack& stack) {
+      return stack.holds(layer);
+    });
+    add_patterns(stack == stacks.end() ? module_name(adapter.names, layer) : stack->name(), pair);
   }
   const bool has_head = adapter.score_weight.defined();
   return {{"peft_type", "LORA"},
@@ -30,11 +51,12 @@ Json adapter_config_json(const Adapter& adapter) {
           {"base_model_name_or_path", adapter.base_model},
           {"r", options.rank},
           {"lora_alpha", number(options.alpha)},
-          {"lora_dropout", options.dropout},
+          {"lora_dropout", stacks.empty() ? options.dropout : 0},  // PEFT has none on parameters
           {"use_rslora", options.rslora},
           {"target_modules", options.target_modules == std::vector<std::string>{"all-linear"}
                                  ? Json("all-linear")
                                  : Json(options.target_modules)},
+          {"target_parameters", stacks.empty() ? Json() : Json(options.target_parameters)},
           {"rank_pattern", ranks},
           {"alpha_pattern", alphas},
           {"modules_to_save", has_head ? Json::array({"score"}) : Json()},

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dmoerm/core/json.h"
+#include "dmoerm/models/weight_names.h"
 #include "dmoerm/nn/decoder.h"
 
 namespace dmoerm::models {
@@ -25,6 +26,8 @@ struct Checkpoint {
   std::optional<int64_t> bos_token_id, eos_token_id,
       pad_token_id;  // the first one where a file lists several
   Json config;       // config.json as read; null for a new model
+
+  const WeightNames& names() const;  // of the family
 };
 
 struct LoadOptions {

@@ -1,38 +1,12 @@
 #include "dmoerm/models/common_config.h"
 
+#include <algorithm>
 #include "dmoerm/core/log.h"
-#include "dmoerm/nn/rotary_frequencies.h"
+
+#include "dmoerm/models/rotary_settings.h"
 
 namespace dmoerm::models {
 namespace {
-
-// rope_scaling (transformers 4) or rope_parameters (5); the theta beside it or inside. In transformers 5 as
-// well rope_scaling comes first.
-nn::RotaryConfig read_rotary(ConfigReader& config) {
-  nn::RotaryConfig rotary;
-  rotary.theta = config.get("rope_theta", rotary.theta);
-  const double max_position = config.get<double>("max_position_embeddings", 2048);
-  const bool old_spelling = config.has("rope_scaling");
-  const char* key = old_spelling ? "rope_scaling" : "rope_parameters";
-  if (!old_spelling && !config.has("rope_parameters")) return rotary;
-
-  ConfigReader rope(config.raw(key), fmt::format("{}: {}", config.where(), key));
-  rotary.type = rope.get<std::string>("rope_type", rope.get<std::string>("type", "default"));
-  rotary.theta = rope.get("rope_theta", rotary.theta);
-  nn::check_rotary(rotary, rope.where());
-  if (rotary.type != "default") rotary.factor = rope.required<double>("factor");
-  if (rotary.type == "llama3") {
-    rotary.low_freq_factor = rope.required<double>("low_freq_factor");
-    rotary.high_freq_factor = rope.required<double>("high_freq_factor");
-    rotary.original_max_position = rope.get("original_max_position_embeddings", max_position);
-  }
-  if (rope.get("partial_rotary_factor", 1.0) != 1.0)
-    fail(rope.where(), "partial_rotary_factor is {}, expected 1", rope.raw("partial_rotary_factor").dump());
-  rope.ignore({"factor", "original_max_position_embeddings"});
-  for (const std::string& name : rope.unknown())
-    fail(rope.where(), "\"{}\" is not supported with rotary type {}", name, rotary.type);
-  return rotary;
-}
 
 void refuse_unsupported(ConfigReader& config) {
   for (const char* key : {"quantization_config", "pruned_heads", "is_encoder_decoder", "add_cross_attention",
@@ -41,28 +15,27 @@ void refuse_unsupported(ConfigReader& config) {
     if (!value.is_null() && value != false && !value.empty())
       fail(config.where(), "\"{}\" is {}: not supported", key, value.dump());
   }
-  if (config.get("partial_rotary_factor", 1.0) != 1.0)
-    fail(config.where(), "partial_rotary_factor is {}, expected 1",
-         config.raw("partial_rotary_factor").dump());
   if (config.get("attention_dropout", 0.0) != 0.0)
     log().warn("{}: attention_dropout {} is not used in training here", config.where(),
                config.raw("attention_dropout").dump());
 }
 
-Json rope_parameters(const nn::RotaryConfig& rotary) {
-  Json rope = {{"rope_type", rotary.type}};
-  if (rotary.type != "default") rope["factor"] = rotary.factor;
-  if (rotary.type == "llama3") {
-    rope["low_freq_factor"] = rotary.low_freq_factor;
-    rope["high_freq_factor"] = rotary.high_freq_factor;
-    rope["original_max_position_embeddings"] = static_cast<int64_t>(rotary.original_max_position);
+std::vector<bool> read_layer_types(ConfigReader& config) {
+  std::vector<bool> windowed;
+  const Json& types = config.raw("layer_types");
+  if (!types.is_array()) fail(config.where(), "\"layer_types\" is {}, expected a list", json_kind(types));
+  for (const Json& type : types) {
+    if (type != "full_attention" && type != "sliding_attention")
+      fail(config.where(), "layer type {} is not supported: expected full_attention or sliding_attention",
+           type.dump());
+    windowed.push_back(type == "sliding_attention");
   }
-  return rope;
+  return windowed;
 }
 
 }  // namespace
 
-nn::DecoderConfig read_common_config(ConfigReader& config) {
+nn::DecoderConfig read_common_config(ConfigReader& config, const CommonDefaults& defaults) {
   refuse_unsupported(config);
   nn::DecoderConfig decoder;
   decoder.vocab_size = config.required<int64_t>("vocab_size");
@@ -70,18 +43,27 @@ nn::DecoderConfig read_common_config(ConfigReader& config) {
   decoder.intermediate_size = config.required<int64_t>("intermediate_size");
   decoder.num_layers = config.required<int64_t>("num_hidden_layers");
   decoder.num_heads = config.required<int64_t>("num_attention_heads");
-  decoder.num_kv_heads = config.get("num_key_value_heads", decoder.num_heads);
-  decoder.head_dim = config.get<int64_t>("head_dim", 0);
+  // An explicit null means as many as attention heads, as in transformers.
+  const bool assumed = defaults.num_kv_heads > 0 && !config.mentions("num_key_value_heads");
+  decoder.num_kv_heads =
+      config.get("num_key_value_heads", assumed ? defaults.num_kv_heads : decoder.num_heads);
+  decoder.head_dim = config.get("head_dim", config.mentions("head_dim") ? 0 : defaults.head_dim);
   if (decoder.head_dim == 0) {
     if (decoder.num_heads < 1 || decoder.hidden_size % decoder.num_heads != 0)
       fail(config.where(), "hidden_size {} is not a multiple of {} attention heads, and there is no head_dim",
            decoder.hidden_size, decoder.num_heads);
     decoder.head_dim = decoder.hidden_size / decoder.num_heads;
   }
-  decoder.norm_eps = config.get("rms_norm_eps", 1e-6);
-  decoder.activation = config.get<std::string>("hidden_act", "silu");
+  decoder.norm_eps = config.get("rms_norm_eps", defaults.norm_eps);
+  decoder.activation = config.get<std::string>("hidden_act", defaults.activation);
   decoder.tied_embeddings = config.get("tie_word_embeddings", false);
-  decoder.rotary = read_rotary(config);
+  const RotarySettings rotary = read_rotary(config, {defaults.rotary, defaults.partial_rotary_factor});
+  decoder.rotary = rotary.rotary;
+  if (defaults.partial_rotary_factor == 1 && rotary.partial_factor != 1)
+    fail(config.where(), "partial_rotary_factor is {}, expected 1", rotary.partial_factor);
+  if (!(rotary.partial_factor > 0 && rotary.partial_factor <= 1))
+    fail(config.where(), "partial_rotary_factor is {}, expected more than 0, up to 1", rotary.partial_factor);
+  decoder.rotary_dim = static_cast<int64_t>(static_cast<double>(decoder.head_dim) * rotary.partial_factor);
   return decoder;
 }
 
@@ -96,11 +78,42 @@ void write_common_config(const nn::DecoderConfig& decoder, Json& config) {
   config["rms_norm_eps"] = decoder.norm_eps;
   config["hidden_act"] = decoder.activation;
   config["tie_word_embeddings"] = decoder.tied_embeddings;
-  const Json rope = rope_parameters(decoder.rotary);
-  config["rope_theta"] = decoder.rotary.theta;
-  config["rope_scaling"] = decoder.rotary.type == "default" ? Json() : rope;
-  config["rope_parameters"] = rope;
-  config["rope_parameters"]["rope_theta"] = decoder.rotary.theta;
+  const double partial =
+      static_cast<double>(decoder.rotated_channels()) / static_cast<double>(decoder.head_dim);
+  write_rotary({decoder.rotary, decoder.latent ? 1 : partial}, config);
+}
+
+void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder) {
+  const bool use_window = config.get("use_sliding_window", false);
+  const int64_t window = config.has("sliding_window") ? config.required<int64_t>("sliding_window") : 0;
+  const auto first = config.get<int64_t>("max_window_layers", 28);
+  std::vector<bool> windowed;
+  if (config.has("layer_types")) {
+    windowed = read_layer_types(config);
+  } else {
+    for (int64_t layer = 0; layer < decoder.num_layers; ++layer)
+      windowed.push_back(use_window && window > 0 && layer >= first);
+  }
+  if (std::ranges::find(windowed, true) == windowed.end()) return;
+  if (!use_window || window <= 0)
+    fail(config.where(),
+         "layer_types has sliding_attention, but use_sliding_window or sliding_window is not set");
+  decoder.sliding_window = window;
+  decoder.windowed_layers = windowed;
+}
+
+void write_layer_windows(const nn::DecoderConfig& decoder, Json& config) {
+  std::vector<std::string> types;
+  int64_t first = decoder.num_layers;  // of the windowed layers, for readers that do not know layer_types
+  for (int64_t layer = 0; layer < decoder.num_layers; ++layer) {
+    const bool windowed = decoder.window_of(layer) > 0;
+    types.push_back(windowed ? "sliding_attention" : "full_attention");
+    if (windowed) first = std::min(first, layer);
+  }
+  config["layer_types"] = types;
+  config["max_window_layers"] = first;
+  config["use_sliding_window"] = decoder.sliding_window > 0;
+  config["sliding_window"] = decoder.sliding_window > 0 ? Json(decoder.sliding_window) : Json();
 }
 
 }  // namespace dmoerm::models

@@ -1,14 +1,32 @@
-// Settings that the families share: sizes, norms, rotary positions in the old and the new spelling.
+// Settings that the families share: sizes, norms, rotary positions, sliding windows.
 #pragma once
+
+#include <string>
 
 #include "dmoerm/models/config_reader.h"
 #include "dmoerm/nn/decoder_config.h"
 
 namespace dmoerm::models {
 
+// What a family's configuration class of transformers assumes where config.json is silent.
+struct CommonDefaults {
+  int64_t num_kv_heads = 0;  // 0: as many as attention heads
+  int64_t head_dim = 0;      // 0: hidden_size / attention heads
+  double norm_eps = 1e-6;
+  std::string activation = "silu";
+  nn::RotaryConfig rotary = {};
+  double partial_rotary_factor = 1;  // 1: the family rotates whole heads, and another value is refused
+};
+
 // Sizes, activation, norm, rotary and tying; refuses what PretrainedConfig allows and no family here has
 // (quantised weights, cross attention, …). The caller adds its own settings and validates the result.
-nn::DecoderConfig read_common_config(ConfigReader& config);
+nn::DecoderConfig read_common_config(ConfigReader& config, const CommonDefaults& defaults = {});
 void write_common_config(const nn::DecoderConfig& decoder, Json& config);
+
+// The sliding window of the Qwen families, whose size is sliding_window where use_sliding_window is set: in
+// the layers that layer_types says or, in older files, from layer max_window_layers on. `decoder` was
+// validated.
+void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder);
+void write_layer_windows(const nn::DecoderConfig& decoder, Json& config);
 
 }  // namespace dmoerm::models

@@ -11,6 +11,11 @@ bool ConfigReader::has(const std::string& key) {
   return !raw(key).is_null();
 }
 
+bool ConfigReader::mentions(const std::string& key) {
+  known_.insert(key);
+  return config_.contains(key);
+}
+
 const Json& ConfigReader::raw(const std::string& key) {
   static const Json null;
   known_.insert(key);

@@ -26,6 +26,7 @@ class ConfigReader {
     return json_field_or<T>(config_, key, fallback, where_);
   }
   bool has(const std::string& key);         // present and not null
+  bool mentions(const std::string& key);    // present, null or not
   const Json& raw(const std::string& key);  // a null when absent
   void ignore(std::initializer_list<const char*> keys);
 

@@ -1,11 +1,10 @@
-// Model families: how config.json is read and written, and how weights are named.
+// Model families: how config.json is read and written, and how the files name the weights.
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "dmoerm/models/config_reader.h"
+#include "dmoerm/models/weight_names.h"
 #include "dmoerm/nn/decoder_config.h"
 
 namespace dmoerm::models {
@@ -17,14 +16,13 @@ struct Family {
   nn::DecoderConfig (*read_config)(ConfigReader& config);
   // Sets every key that read_config() reads, in the spellings of transformers 4 and 5.
   void (*write_config)(const nn::DecoderConfig& decoder, Json& config);
-  // Stored tensors of old releases that are computed, not loaded: they may be left over.
-  std::vector<std::string_view> unused_suffixes;
+  WeightNames names = {};
 };
 
 // Error, listing the known families, for another name.
 const Family& find_family(std::string_view name, std::string_view where);
 
-extern const Family kLlama;
-extern const Family kQwen2;
+extern const Family kDeepseekV2, kDeepseekV3, kGptNeox, kLlama, kMistral, kMixtral, kOlmoe, kQwen2, kQwen2Moe,
+    kQwen3, kQwen3Moe;
 
 }  // namespace dmoerm::models

@@ -5,7 +5,7 @@
 namespace dmoerm::models {
 namespace {
 
-nn::DecoderConfig read(ConfigReader& config) {
+nn::DecoderConfig read_llama(ConfigReader& config) {
   nn::DecoderConfig decoder = read_common_config(config);
   decoder.qkv_bias = decoder.o_bias = config.get("attention_bias", false);
   decoder.mlp_bias = config.get("mlp_bias", false);
@@ -15,10 +15,7 @@ nn::DecoderConfig read(ConfigReader& config) {
   return decoder;
 }
 
-void write(const nn::DecoderConfig& decoder, Json& config) {
-  if (decoder.qkv_bias != decoder.o_bias || decoder.sliding_window != 0)
-    fail("llama",
-         "cannot write a decoder with a bias on some attention layers only, or with a sliding window");
+void write_llama(const nn::DecoderConfig& decoder, Json& config) {
   write_common_config(decoder, config);
   config["attention_bias"] = decoder.qkv_bias;
   config["mlp_bias"] = decoder.mlp_bias;
@@ -26,6 +23,6 @@ void write(const nn::DecoderConfig& decoder, Json& config) {
 
 }  // namespace
 
-const Family kLlama = {"llama", "Llama", read, write, {"rotary_emb.inv_freq"}};
+const Family kLlama = {"llama", "Llama", read_llama, write_llama};
 
 }  // namespace dmoerm::models

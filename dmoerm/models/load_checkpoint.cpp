@@ -73,10 +73,11 @@ std::vector<std::string> read_labels(ConfigReader& config) {
 }
 
 HeadKind head_of(const Family& family, ConfigReader& config, const WeightFiles& files, bool tied) {
+  const bool has_lm_head = files.contains(std::string(family.names.lm_head));
   const Json& classes = config.raw("architectures");
   if (!classes.is_array() || classes.empty()) {
     if (files.contains("score.weight")) return HeadKind::Score;
-    return tied || files.contains("lm_head.weight") ? HeadKind::LanguageModel : HeadKind::None;
+    return tied || has_lm_head ? HeadKind::LanguageModel : HeadKind::None;
   }
   const std::string prefix(family.class_prefix);
   if (classes.front() == prefix + "ForSequenceClassification") return HeadKind::Score;
@@ -86,18 +87,43 @@ HeadKind head_of(const Family& family, ConfigReader& config, const WeightFiles& 
        fmt::join({prefix + "ForSequenceClassification", prefix + "ForCausalLM", prefix + "Model"}, ", "));
 }
 
-Tensor read_lm_weight(WeightFiles& files, const nn::Decoder& decoder, const torch::TensorOptions& options) {
+// A release may also store a weight under its canonical name: experts as one stack, as transformers 5 holds
+// them.
+std::vector<std::string> tensors_in(const WeightFiles& files, const WeightNames& names,
+                                    const std::string& weight, const std::vector<int64_t>& shape) {
+  const std::string prefix(files.any_begins_with(names.prefix) ? names.prefix : "");
+  std::vector<std::string> tensors = names.tensors_of(weight, shape);
+  for (std::string& tensor : tensors) tensor = prefix + tensor;
+  const bool canonical = !files.contains(tensors.front()) && files.contains(prefix + weight);
+  return canonical ? std::vector{prefix + weight} : tensors;
+}
+
+// Layers behind the last that predict further tokens: transformers leaves them out as well.
+std::vector<std::string> further_layers(ConfigReader& config, const WeightNames& names, int64_t num_layers) {
+  const auto count = config.get<int64_t>("num_nextn_predict_layers", 0);
+  std::vector<std::string> prefixes;
+  for (int64_t i = 0; i < std::min<int64_t>(count, 16); ++i)
+    prefixes.push_back(fmt::format("{}layers.{}.", names.prefix, num_layers + i));
+  return prefixes;
+}
+
+Tensor read_lm_weight(WeightFiles& files, const std::string& name, const nn::Decoder& decoder,
+                      const torch::TensorOptions& options) {
   const nn::DecoderConfig& config = decoder.config();
   const Tensor& embedding = decoder.weights().at("embed_tokens.weight");
-  if (config.tied_embeddings && !files.contains("lm_head.weight")) return embedding;
-  const Tensor weight = files.take("lm_head.weight", {config.vocab_size, config.hidden_size}, options);
+  if (config.tied_embeddings && !files.contains(name)) return embedding;
+  const Tensor weight = files.take({name}, {config.vocab_size, config.hidden_size}, options);
   if (!config.tied_embeddings) return weight;
   if (!torch::equal(weight, embedding))
-    fail("lm_head.weight", "differs from the embedding although tie_word_embeddings is true");
+    fail(name, "differs from the embedding although tie_word_embeddings is true");
   return embedding;
 }
 
 }  // namespace
+
+const WeightNames& Checkpoint::names() const {
+  return find_family(family, "checkpoint").names;
+}
 
 Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options) {
   const fs::path config_path = directory / "config.json";
@@ -114,25 +140,31 @@ Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options
   result.pad_token_id = read_token_id(config, "pad_token_id");
   const std::vector<std::string> labels = read_labels(config);
   ignore_harmless(config);
+  config.ignore({"num_nextn_predict_layers"});
   if (const auto unknown = config.unknown(); !unknown.empty())
     log().warn("{}: settings that are not known are ignored: {}", config.where(), fmt::join(unknown, ", "));
 
   WeightFiles files(directory);
   result.head = head_of(family, config, files, shape.tied_embeddings);
   const auto tensor_options = torch::TensorOptions(options.dtype).device(options.device);
-  const std::string prefix = files.any_begins_with("model.") ? "model." : "";  // none in a bare <Family>Model
   NamedTensors weights;
-  for (const auto& [name, size] : nn::weight_shapes(shape))
-    weights.emplace(name, files.take(prefix + name, size, tensor_options));
+  for (const auto& [name, size] : nn::weight_shapes(shape)) {
+    // What is added to the router's float32 scores is not rounded.
+    const bool exact = name.ends_with(nn::kCorrectionBias);
+    weights.emplace(name, files.take(tensors_in(files, family.names, name, size), size,
+                                     exact ? tensor_options.dtype(torch::kFloat32) : tensor_options));
+  }
   result.decoder = std::make_shared<nn::Decoder>(shape, std::move(weights));
   if (result.head == HeadKind::Score) {
     result.labels = labels;
-    result.score_weight = files.take("score.weight", {static_cast<int64_t>(labels.size()), shape.hidden_size},
-                                     tensor_options.dtype(torch::kFloat32));
+    result.score_weight =
+        files.take({"score.weight"}, {static_cast<int64_t>(labels.size()), shape.hidden_size},
+                   tensor_options.dtype(torch::kFloat32));
   }
   if (result.head == HeadKind::LanguageModel)
-    result.lm_weight = read_lm_weight(files, *result.decoder, tensor_options);
-  files.finish(family.unused_suffixes);
+    result.lm_weight =
+        read_lm_weight(files, std::string(family.names.lm_head), *result.decoder, tensor_options);
+  files.finish(family.names.unused_suffixes, further_layers(config, family.names, shape.num_layers));
   return result;
 }
 

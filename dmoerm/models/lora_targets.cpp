@@ -6,27 +6,26 @@
 #include "dmoerm/models/adapter_config.h"
 
 namespace dmoerm::models {
+namespace {
 
-std::vector<nn::LinearShape> target_layers(const std::vector<std::string>& targets,
-                                           const std::vector<nn::LinearShape>& layers,
-                                           bool every_target_matches, std::string_view where) {
+bool is_named(const AdaptedModule& module, const std::string& target) {
+  return module.name == target || module.name.ends_with("." + target);
+}
+
+}  // namespace
+
+std::vector<AdaptedModule> target_modules(const std::vector<std::string>& targets,
+                                          const std::vector<AdaptedModule>& modules, std::string_view where) {
   if (targets.empty()) fail(where, "target_modules is empty, expected at least one");
-  if (targets == std::vector<std::string>{"all-linear"}) return layers;
-  const auto means = [](const std::string& target, const nn::LinearShape& layer) {
-    const std::string module = kModulePrefix + layer.name;
-    return module == target || module.ends_with("." + target);
-  };
-  if (every_target_matches)
-    for (const std::string& target : targets)
-      if (std::ranges::none_of(layers, [&](const auto& layer) { return means(target, layer); }))
-        fail(where,
-             "target module \"{}\" matches no linear layer, expected names such as q_proj or mlp.up_proj",
-             target);
-  std::vector<nn::LinearShape> result;
-  std::ranges::copy_if(layers, std::back_inserter(result), [&](const auto& layer) {
-    return std::ranges::any_of(targets, [&](const auto& target) { return means(target, layer); });
+  if (targets == std::vector<std::string>{"all-linear"}) return modules;
+  for (const std::string& target : targets)
+    if (std::ranges::none_of(modules, [&](const auto& module) { return is_named(module, target); }))
+      fail(where, "target module \"{}\" matches no linear layer, expected ends of names such as {}", target,
+           modules.front().name);
+  std::vector<AdaptedModule> result;
+  std::ranges::copy_if(modules, std::back_inserter(result), [&](const auto& module) {
+    return std::ranges::any_of(targets, [&](const auto& target) { return is_named(module, target); });
   });
-  if (result.empty()) fail(where, "no target module matches a linear layer: \"{}\" …", targets.front());
   return result;
 }
 

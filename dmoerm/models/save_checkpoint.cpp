@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/file.h"
 #include "dmoerm/models/checkpoint.h"
@@ -51,6 +53,28 @@ Json new_config(const Checkpoint& checkpoint) {
   return config;
 }
 
+// The same decoder with one way to say it.
+nn::DecoderConfig normal_form(nn::DecoderConfig config) {
+  std::vector<bool> windowed;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) windowed.push_back(config.window_of(layer) > 0);
+  if (std::ranges::find(windowed, true) == windowed.end()) config.sliding_window = 0;
+  config.windowed_layers = windowed;
+  config.rotary_dim = config.rotated_channels();
+  if (!config.moe) return config;
+  std::vector<bool> sparse;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) sparse.push_back(config.is_sparse(layer));
+  config.moe->sparse_layers = sparse;
+  return config;
+}
+
+// What was written must say what the decoder is, also to a reader that takes what is missing for a default.
+void check_config(const Json& json, const nn::DecoderConfig& decoder) {
+  ConfigReader config(json, "checkpoint");
+  const Family& family = find_family(config.required<std::string>("model_type"), config.where());
+  if (normal_form(family.read_config(config)) != normal_form(decoder))
+    fail(family.name, "cannot write this decoder: the family has no setting for a part of its shape");
+}
+
 void check_head(const Checkpoint& checkpoint) {
   const nn::DecoderConfig& config = checkpoint.decoder->config();
   if (checkpoint.head == HeadKind::Score) {
@@ -64,21 +88,38 @@ void check_head(const Checkpoint& checkpoint) {
                   torch::IntArrayRef({config.vocab_size, config.hidden_size}));
 }
 
+// Adds the stored tensors of a canonical weight.
+void add_tensors(NamedTensors& tensors, const std::string& prefix, const WeightNames& names,
+                 const std::string& weight_name, const Tensor& weight) {
+  const auto stored = names.tensors_of(weight_name, weight.sizes().vec());
+  const Tensor plain = weight.detach().to(torch::kFloat32);
+  if (stored.size() == 1) {
+    tensors.emplace(prefix + stored.front(), plain);
+    return;
+  }
+  const auto num_parts = static_cast<int64_t>(stored.size());
+  const Tensor parts = plain.reshape({num_parts, -1, plain.size(-1)});
+  for (int64_t i = 0; i < num_parts; ++i) tensors.emplace(prefix + stored[i], parts[i]);
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
   DMOERM_ASSERT(checkpoint.decoder != nullptr);
   check_head(checkpoint);
-  const std::string prefix = class_suffix(checkpoint) == "Model" ? "" : "model.";
+  const Json config = new_config(checkpoint);
+  check_config(config, checkpoint.decoder->config());
+  const WeightNames& names = find_family(checkpoint.family, "checkpoint").names;
+  const std::string prefix(class_suffix(checkpoint) == "Model" ? "" : names.prefix);
   NamedTensors tensors;
   for (const auto& [name, weight] : checkpoint.decoder->weights())
-    tensors.emplace(prefix + name, weight.detach().to(torch::kFloat32));
+    add_tensors(tensors, prefix, names, name, weight);
   if (checkpoint.head == HeadKind::Score)
     tensors.emplace("score.weight", checkpoint.score_weight.detach().to(torch::kFloat32));
   if (checkpoint.head == HeadKind::LanguageModel && !checkpoint.decoder->config().tied_embeddings)
-    tensors.emplace("lm_head.weight", checkpoint.lm_weight.detach().to(torch::kFloat32));
+    tensors.emplace(std::string(names.lm_head), checkpoint.lm_weight.detach().to(torch::kFloat32));
   save_safetensors(directory / "model.safetensors", tensors);
-  write_file_atomically(directory / "config.json", dump_json(new_config(checkpoint), 2) + "\n");
+  write_file_atomically(directory / "config.json", dump_json(config, 2) + "\n");
 }
 
 }  // namespace dmoerm::models

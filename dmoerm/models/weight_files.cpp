@@ -69,13 +69,20 @@ void WeightFiles::open_shards(const fs::path& directory, const fs::path& index) 
     }
 }
 
-bool WeightFiles::any_begins_with(const std::string& prefix) const {
-  const auto first = file_of_.lower_bound(prefix);
+std::vector<fs::path> WeightFiles::paths() const {
+  std::vector<fs::path> result;
+  for (const SafeTensors& file : files_) result.push_back(file.path());
+  if (result.front() != where_) result.emplace_back(where_);
+  return result;
+}
+
+bool WeightFiles::any_begins_with(std::string_view prefix) const {
+  const auto first = file_of_.lower_bound(std::string(prefix));
   return first != file_of_.end() && first->first.starts_with(prefix);
 }
 
-Tensor WeightFiles::take(const std::string& name, const std::vector<int64_t>& shape,
-                         const torch::TensorOptions& options) {
+// The stored tensor itself, checked.
+Tensor WeightFiles::view(const std::string& name, const std::vector<int64_t>& shape) const {
   const auto found = file_of_.find(name);
   if (found == file_of_.end()) fail(where_, "tensor {} is missing", name);
   const SafeTensors& file = files_[found->second];
@@ -85,15 +92,39 @@ Tensor WeightFiles::take(const std::string& name, const std::vector<int64_t>& sh
   if (!torch::isFloatingType(file.dtype(name)))
     fail(where, "tensor {} holds {}, expected floating-point numbers", name,
          torch::toString(file.dtype(name)));
-  taken_.insert(name);
-  return file.tensor(name).to(options, /*non_blocking=*/false, /*copy=*/true);
+  return file.tensor(name);
 }
 
-void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes) const {
+Tensor WeightFiles::take(const std::vector<std::string>& names, const std::vector<int64_t>& shape,
+                         const torch::TensorOptions& options) {
+  const auto num_parts = static_cast<int64_t>(names.size());
+  std::vector<int64_t> part_shape = shape;
+  if (num_parts > 1) {
+    int64_t rows = 1;
+    for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+    DMOERM_ASSERT(rows % num_parts == 0);
+    part_shape = {rows / num_parts, shape.back()};
+  }
+  std::vector<Tensor> parts;
+  for (const std::string& name : names) parts.push_back(view(name, part_shape));
+  Tensor whole = torch::empty(shape, options);
+  const Tensor rows = whole.view({num_parts, -1});
+  for (int64_t i = 0; i < num_parts; ++i) {
+    const bool first_time = taken_.insert(names[i]).second;
+    DMOERM_ASSERT(first_time);  // every byte is read once
+    rows[i].copy_(parts[i].flatten());
+    files_[file_of_.at(names[i])].release(names[i]);
+  }
+  return whole;
+}
+
+void WeightFiles::finish(const std::vector<std::string_view>& unused_suffixes,
+                         const std::vector<std::string>& unused_prefixes) const {
   std::vector<std::string> left;
   for (const auto& [name, file] : file_of_) {
     const bool unused =
-        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); });
+        std::ranges::any_of(unused_suffixes, [&](auto suffix) { return name.ends_with(suffix); }) ||
+        std::ranges::any_of(unused_prefixes, [&](const auto& prefix) { return name.starts_with(prefix); });
     if (!unused && taken_.count(name) == 0) left.push_back(name);
   }
   if (left.empty()) return;

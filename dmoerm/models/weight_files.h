@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dmoerm/core/safetensors.h"
@@ -16,18 +17,25 @@ class WeightFiles {
   // Error for a missing file, an index that does not agree with its shards, and pickled weights.
   explicit WeightFiles(const std::filesystem::path& directory);
 
-  bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
-  bool any_begins_with(const std::string& prefix) const;
+  // The files themselves: weights, and the index where there is one.
+  std::vector<std::filesystem::path> paths() const;
 
-  // The tensor converted to `options` (a copy); Error, naming file and tensor, when it is missing, of another
-  // shape or does not hold floating-point numbers.
-  Tensor take(const std::string& name, const std::vector<int64_t>& shape,
+  bool contains(const std::string& name) const { return file_of_.count(name) > 0; }
+  bool any_begins_with(std::string_view prefix) const;
+
+  // A weight of this shape converted to `options`, a copy. Its rows (all but the last dimension, flattened)
+  // are those of the tensors `names`, equal parts, one after another. Error, naming file and tensor, when one
+  // is missing, of another shape or does not hold floating-point numbers; nothing is allocated before.
+  // A tensor is taken once, and its bytes leave the memory again.
+  Tensor take(const std::vector<std::string>& names, const std::vector<int64_t>& shape,
               const torch::TensorOptions& options);
 
-  // Error when a tensor was never taken, unless its name ends with one of `unused_suffixes`.
-  void finish(const std::vector<std::string_view>& unused_suffixes) const;
+  // Error when a tensor was never taken, unless its name ends or begins with one of these.
+  void finish(const std::vector<std::string_view>& unused_suffixes,
+              const std::vector<std::string>& unused_prefixes = {}) const;
 
  private:
+  Tensor view(const std::string& name, const std::vector<int64_t>& shape) const;
   void open_single(const std::filesystem::path& path);
   void open_shards(const std::filesystem::path& directory, const std::filesystem::path& index);
 

@@ -11,23 +11,35 @@
 namespace dmoerm::nn {
 namespace {
 
-using Gate = Tensor (*)(const Tensor& gate, const Tensor& up);
+using Activation = Tensor (*)(const Tensor& x);
 
-Tensor gated_gelu(const Tensor& gate, const Tensor& up) {
-  return torch::gelu(gate) * up;
+Tensor gelu(const Tensor& x) {
+  return torch::gelu(x);
 }
-Tensor gated_gelu_tanh(const Tensor& gate, const Tensor& up) {
-  return torch::gelu(gate, "tanh") * up;
+Tensor gelu_tanh(const Tensor& x) {
+  return torch::gelu(x, "tanh");
 }
-Tensor gated_relu(const Tensor& gate, const Tensor& up) {
-  return torch::relu(gate) * up;
+Tensor quick_gelu(const Tensor& x) {
+  return x * torch::sigmoid(1.702 * x);
+}
+Tensor relu(const Tensor& x) {
+  return torch::relu(x);
+}
+Tensor silu(const Tensor& x) {
+  return torch::silu(x);
 }
 
-const std::map<std::string, Gate>& gates() {
-  static const std::map<std::string, Gate> table = {
-      {"silu", ops::swiglu},         {"swish", ops::swiglu},
-      {"gelu", gated_gelu},          {"gelu_pytorch_tanh", gated_gelu_tanh},
-      {"gelu_new", gated_gelu_tanh}, {"relu", gated_relu},
+const std::map<std::string, Activation>& activations() {
+  static const std::map<std::string, Activation> table = {
+      {"silu", silu},
+      {"swish", silu},
+      {"gelu", gelu},
+      {"gelu_python", gelu},
+      {"gelu_new", gelu_tanh},
+      {"gelu_fast", gelu_tanh},
+      {"gelu_pytorch_tanh", gelu_tanh},
+      {"quick_gelu", quick_gelu},
+      {"relu", relu},
   };
   return table;
 }
@@ -35,14 +47,19 @@ const std::map<std::string, Gate>& gates() {
 }  // namespace
 
 void check_activation(const std::string& name, std::string_view where) {
-  if (gates().count(name) > 0) return;
+  if (activations().count(name) > 0) return;
   std::vector<std::string> known;
-  for (const auto& [known_name, gate] : gates()) known.push_back(known_name);
+  for (const auto& [known_name, activation] : activations()) known.push_back(known_name);
   fail(where, "activation \"{}\" is not supported: expected one of {}", name, fmt::join(known, ", "));
 }
 
+Tensor activate(const std::string& name, const Tensor& x_TF) {
+  return activations().at(name)(x_TF);
+}
+
 Tensor gated(const std::string& name, const Tensor& gate_TF, const Tensor& up_TF) {
-  return gates().at(name)(gate_TF, up_TF);
+  const bool swiglu = name == "silu" || name == "swish";
+  return swiglu ? ops::swiglu(gate_TF, up_TF) : activate(name, gate_TF) * up_TF;
 }
 
 }  // namespace dmoerm::nn

@@ -1,4 +1,4 @@
-// The gate functions of feed-forward layers, by their Hugging Face names.
+// The activations of feed-forward layers, by their Hugging Face names.
 #pragma once
 
 #include <string>
@@ -10,7 +10,9 @@ namespace dmoerm::nn {
 
 void check_activation(const std::string& name, std::string_view where);  // Error listing the known ones
 
-// activation(gate) * up, [T, F]. `name` was checked.
+Tensor activate(const std::string& name, const Tensor& x_TF);  // `name` was checked
+
+// activation(gate) * up, [T, F].
 Tensor gated(const std::string& name, const Tensor& gate_TF, const Tensor& up_TF);
 
 }  // namespace dmoerm::nn

@@ -10,6 +10,7 @@
 #include "dmoerm/nn/batch.h"
 #include "dmoerm/nn/decoder_config.h"
 #include "dmoerm/nn/expert_set.h"
+#include "dmoerm/nn/routing_trace.h"
 
 namespace dmoerm::nn {
 
@@ -27,18 +28,21 @@ class Decoder {
 
   // Hidden states after the final norm. hidden(): of every row [T, D]; last_hidden(): of each sequence's last
   // token [R, D], for which the last layer computes nothing else. Without experts every row is the base's.
-  // Error for a token outside the vocabulary.
-  Tensor hidden(const Batch& batch, const ExpertSet* experts = nullptr) const;
-  Tensor last_hidden(const Batch& batch, const ExpertSet* experts = nullptr) const;
+  // Error for a token outside the vocabulary. `routing` records or changes what sparse layers do.
+  Tensor hidden(const Batch& batch, const ExpertSet* experts = nullptr,
+                const RoutingOptions& routing = {}) const;
+  Tensor last_hidden(const Batch& batch, const ExpertSet* experts = nullptr,
+                     const RoutingOptions& routing = {}) const;
 
   // Weights by canonical name: "embed_tokens.weight", "layers.N.self_attn.q_proj.weight",
-  // "layers.N.mlp.up_proj.bias", "layers.N.input_layernorm.weight", "norm.weight", … Assigning to a tensor in
-  // place changes the model.
+  // "layers.N.mlp.up_proj.bias", "layers.N.input_layernorm.weight", "norm.weight", …; of a sparse layer
+  // "layers.N.mlp.gate.weight" [E, D], "layers.N.mlp.experts.gate_up_proj" [E, 2F, D] (gate first) and
+  // "….down_proj" [E, D, F]. Assigning to a tensor in place changes the model.
   NamedTensors& weights() { return weights_; }
   const NamedTensors& weights() const { return weights_; }
   // Linear layers that may carry a LoRA, with [out, in]: "layers.0.self_attn.q_proj" …
   std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> linear_layers() const;
-  void set_requires_grad(bool value);
+  void set_requires_grad(bool value);  // but for correction biases of routers, which no gradient trains
   torch::Device device() const;
 
  private:
@@ -48,7 +52,7 @@ class Decoder {
 
   DecoderConfig config_;
   NamedTensors weights_;
-  Tensor frequencies_;  // rotary, [head_dim / 2] float32
+  Tensor frequencies_;  // rotary, [rotated channels / 2] float32
 };
 
 // Every weight of such a decoder by canonical name.

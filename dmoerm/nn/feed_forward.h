@@ -5,7 +5,7 @@
 
 namespace dmoerm::nn {
 
-// x_QD [Q, D], normed -> [Q, D].
-Tensor feed_forward(const ForwardPass& pass, int64_t layer, const Tensor& x_QD, const Rows& rows);
+// x_QD [Q, D], normed -> [Q, D]. `prefix` of the layers' names: "layers.0.mlp.".
+Tensor feed_forward(const ForwardPass& pass, const std::string& prefix, const Tensor& x_QD, const Rows& rows);
 
 }  // namespace dmoerm::nn

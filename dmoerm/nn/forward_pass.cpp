@@ -4,6 +4,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/nn/rotary_frequencies.h"
 #include "dmoerm/ops/rms_norm.h"
 #include "dmoerm/ops/rotary.h"
 
@@ -31,15 +32,31 @@ std::vector<uint64_t> dropout_keys(const Batch& batch, const ExpertSet& set) {
   return keys;
 }
 
+// [T, rotated channels / 2] float32. A sequence that is long enough for frequencies of its own shares
+// nothing: it is a segment without a parent.
+Tensor rotary_angles(const DecoderConfig& config, const Tensor& frequencies, const Batch& batch) {
+  const Tensor positions_T1 = batch.positions_T.to(torch::kFloat32).unsqueeze(1);
+  const Tensor angles_TC = positions_T1 * frequencies.to(positions_T1.device());
+  for (const data::Segment& segment : batch.segments->segments) {
+    const int64_t length = batch.segments->position_of(segment) + segment.length;
+    if (length <= config.rotary.longest_common()) continue;
+    DMOERM_ASSERT(segment.parent < 0);
+    const Tensor own = rotary_frequencies(config.rotary, config.rotated_channels(), length);
+    angles_TC.narrow(0, segment.begin, length)
+        .copy_(positions_T1.narrow(0, segment.begin, length) * own.to(positions_T1.device()));
+  }
+  return angles_TC;
+}
+
 }  // namespace
 
 ForwardPass::ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
-                         const Batch& batch, const ExpertSet* experts)
-    : config_(config), weights_(weights), batch_(batch), experts_(experts) {
-  const Tensor angles =
-      batch.positions_T.to(torch::kFloat32).unsqueeze(1) * frequencies.to(batch.tokens_T.device());
-  cos_TC = angles.cos();
-  sin_TC = angles.sin();
+                         const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing)
+    : config_(config), weights_(weights), batch_(batch), experts_(experts), routing_(routing) {
+  const Tensor angles_TC = rotary_angles(config, frequencies, batch);
+  const double factor = rotary_attention_factor(config.rotary);
+  cos_TC = angles_TC.cos() * factor;
+  sin_TC = angles_TC.sin() * factor;
   if (experts_ == nullptr) return;
   DMOERM_ASSERT(batch.expert_offsets.size() == experts_->experts.size() + 1);
   all_rows_.expert_offsets = batch.expert_offsets;
@@ -59,6 +76,13 @@ Rows ForwardPass::last_rows() const {
   if (dropout_ > 0)
     for (const int64_t row : rows.index) rows.dropout_keys.push_back(all_rows_.dropout_keys[row]);
   return rows;
+}
+
+std::vector<uint64_t> ForwardPass::row_keys(const Rows& rows) const {
+  if (rows.index.empty()) return batch_.row_keys;
+  std::vector<uint64_t> keys;
+  for (const int64_t row : rows.index) keys.push_back(batch_.row_keys[row]);
+  return keys;
 }
 
 const Tensor& ForwardPass::weight(const std::string& name) const {
@@ -84,8 +108,11 @@ Tensor ForwardPass::linear(const std::string& name, const Tensor& x_QI, const Ro
                             loras, rows.expert_offsets, dropout);
 }
 
-Tensor ForwardPass::norm(const std::string& name, const Tensor& x_QD) const {
-  return ops::rms_norm(x_QD, weight(name + ".weight"), config_.norm_eps);
+Tensor ForwardPass::norm(const std::string& name, const Tensor& x_QD, std::optional<double> eps) const {
+  const Tensor& scale_D = weight(name + ".weight");
+  const double epsilon = eps.value_or(config_.norm_eps);
+  if (config_.norm == NormKind::Rms) return ops::rms_norm(x_QD, scale_D, epsilon);
+  return torch::layer_norm(x_QD, scale_D.sizes(), scale_D, weight(name + ".bias"), epsilon);
 }
 
 Tensor ForwardPass::rotate(const Tensor& x_QHC, const Rows& rows) const {

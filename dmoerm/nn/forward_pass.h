@@ -2,6 +2,7 @@
 // T rows, Q rows that a layer computes, I inputs, O outputs, C head size.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "dmoerm/nn/batch.h"
 #include "dmoerm/nn/decoder_config.h"
 #include "dmoerm/nn/expert_set.h"
+#include "dmoerm/nn/routing_trace.h"
 
 namespace dmoerm::nn {
 
@@ -26,19 +28,25 @@ class ForwardPass {
  public:
   // All arguments outlive the pass. `experts` may be null: every row is then the base's.
   ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
-              const Batch& batch, const ExpertSet* experts);
+              const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing = {});
 
   const DecoderConfig& config() const { return config_; }
   const std::shared_ptr<const data::SegmentTable>& segments() const { return batch_.segments; }
   const Rows& all_rows() const { return all_rows_; }
   Rows last_rows() const;
 
+  const ExpertSet* experts() const { return experts_; }
+  double dropout() const { return dropout_; }  // of the experts' updates
+  const RoutingOptions& routing() const { return routing_; }
+  std::vector<uint64_t> row_keys(const Rows& rows) const;  // of the batch
+
   const Tensor& weight(const std::string& name) const;
   // x_QI [Q, I] -> [Q, O]: the linear layer `name`, its bias, and each expert's LoRA on the expert's own
   // rows.
   Tensor linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const;
-  Tensor norm(const std::string& name, const Tensor& x_QD) const;
-  // x_QHC [Q, H, C], turned by the rows' positions.
+  // The norm `name` over the last dimension; with the configuration's epsilon where none is given.
+  Tensor norm(const std::string& name, const Tensor& x_QD, std::optional<double> eps = {}) const;
+  // x_QHC [Q, H, C], its first channels (or all) turned by the rows' positions.
   Tensor rotate(const Tensor& x_QHC, const Rows& rows) const;
 
  private:
@@ -46,9 +54,10 @@ class ForwardPass {
   const NamedTensors& weights_;
   const Batch& batch_;
   const ExpertSet* experts_;
+  RoutingOptions routing_;
   double dropout_ = 0;
   Rows all_rows_;
-  Tensor cos_TC, sin_TC;  // [T, C / 2] float32
+  Tensor cos_TC, sin_TC;  // [T, rotated channels / 2] float32
 };
 
 }  // namespace dmoerm::nn

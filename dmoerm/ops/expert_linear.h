@@ -6,16 +6,9 @@
 #include <span>
 
 #include "dmoerm/core/compat.h"
-#include "dmoerm/ops/row_dropout.h"
+#include "dmoerm/ops/grouped_linear.h"
 
 namespace dmoerm::ops {
-
-// One expert's low-rank update of one layer: y += scale * (dropout(x) A^T) B^T. Undefined a: no update.
-struct LoraPair {
-  Tensor a;  // [r, I] float32
-  Tensor b;  // [O, r] float32
-  double scale = 0;
-};
 
 // x_TI [T, I], weight_OI [O, I], bias_O [O] or undefined -> [T, O]. Rows of expert e are
 // [offsets[e], offsets[e + 1]); rows before offsets[0] are the base's. loras: K pairs, or empty; offsets: K

@@ -61,7 +61,8 @@ Tensor group_attention_reference(const Tensor& q_QHC, const Tensor& k_TGC, const
     outputs.push_back(attend(q_QHC.narrow(0, first - rows.begin(), last - first), rows_of(k_TGC, segment),
                              rows_of(v_TGV, segment), positions, options.scale, options.window));
   }
-  return outputs.empty() ? torch::zeros_like(q_QHC) : torch::cat(outputs);
+  if (outputs.empty()) return q_QHC.new_zeros({0, q_QHC.size(1), v_TGV.size(2)});
+  return torch::cat(outputs);
 }
 
 }  // namespace dmoerm::ops

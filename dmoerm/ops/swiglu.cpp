@@ -11,14 +11,34 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kGrain = 16384;
 
+// Calls body(offset in gate, offset in up, offset in a contiguous tensor, count) for parts of both. Halves of
+// a fused projection need not be copied.
+template <typename Body>
+void for_parts(const Tensor& gate, const Tensor& up, Body body) {
+  if (gate.is_contiguous() && up.is_contiguous()) {
+    at::parallel_for(0, gate.numel(), kGrain,
+                     [&](int64_t begin, int64_t end) { body(begin, begin, begin, end - begin); });
+    return;
+  }
+  const int64_t width = gate.size(1);
+  at::parallel_for(0, gate.size(0), 1 + kGrain / (width + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) body(t * gate.stride(0), t * up.stride(0), t * width, width);
+  });
+}
+
+Tensor with_plain_rows(const Tensor& x) {
+  return x.dim() == 2 && x.stride(1) == 1 ? x : x.contiguous();
+}
+
 class SwigluCpu : public torch::autograd::Function<SwigluCpu> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& gate_TF, const Tensor& up_TF) {
-    const Tensor gate = gate_TF.contiguous(), up = up_TF.contiguous(), y = torch::empty_like(gate);
+    const Tensor gate = with_plain_rows(gate_TF), up = with_plain_rows(up_TF);
+    const Tensor y = torch::empty(gate.sizes(), gate.options());
     const float *gate_data = gate.data_ptr<float>(), *up_data = up.data_ptr<float>();
     float* y_data = y.data_ptr<float>();
-    at::parallel_for(0, y.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      cpu_kernels().swiglu_forward(gate_data + begin, up_data + begin, y_data + begin, end - begin);
+    for_parts(gate, up, [&](int64_t from_gate, int64_t from_up, int64_t to, int64_t count) {
+      cpu_kernels().swiglu_forward(gate_data + from_gate, up_data + from_up, y_data + to, count);
     });
     context->save_for_backward({gate, up});
     return y;
@@ -31,9 +51,8 @@ class SwigluCpu : public torch::autograd::Function<SwigluCpu> {
     const float *gate = saved[0].data_ptr<float>(), *up = saved[1].data_ptr<float>(),
                 *y = grad_y.data_ptr<float>();
     float *to_gate = grad_gate.data_ptr<float>(), *to_up = grad_up.data_ptr<float>();
-    at::parallel_for(0, grad_y.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      cpu_kernels().swiglu_backward(gate + begin, up + begin, y + begin, to_gate + begin, to_up + begin,
-                                    end - begin);
+    for_parts(saved[0], saved[1], [&](int64_t from_gate, int64_t from_up, int64_t at, int64_t count) {
+      cpu_kernels().swiglu_backward(gate + from_gate, up + from_up, y + at, to_gate + at, to_up + at, count);
     });
     return {grad_gate, grad_up};
   }

@@ -14,7 +14,7 @@ struct CapabilityExpert {
 
   // Error when the directory holds no head or one of several labels.
   static CapabilityExpert load(const std::filesystem::path& directory, std::string point,
-                               const nn::Decoder& decoder);
+                               const nn::Decoder& decoder, const models::WeightNames& names = {});
 };
 
 }  // namespace dmoerm::reward

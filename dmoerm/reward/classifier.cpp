@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "dmoerm/reward/double_layer_model.h"
-#include "dmoerm/text/chat_format.h"
 
 namespace dmoerm::reward {
 namespace {
@@ -45,7 +44,8 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
   inner.base = std::make_shared<BaseModel>(BaseModel{".", models::load_checkpoint(directory, load_options)});
   const auto& checkpoint = inner.base->checkpoint;
   if (!options.adapter.empty()) {
-    CapabilityExpert expert{"", models::load_adapter(options.adapter, *checkpoint.decoder)};
+    CapabilityExpert expert{"",
+                            models::load_adapter(options.adapter, *checkpoint.decoder, checkpoint.names())};
     Tensor& head = expert.adapter.score_weight;
     if (!head.defined())
       fail(options.adapter.string(), "the adapter holds no score head, expected \"score.weight\"");
@@ -59,13 +59,9 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
 
   DoubleLayerModel model;
   model.kind = "single";
-  if (std::filesystem::exists(directory / "tokenizer.json"))
+  if (text::Tokenizer::present(directory))
     model.tokenizer = text::Tokenizer::load(directory);
   model.max_tokens = length_limit(tokenizer_config(directory), checkpoint.config);
-  if (model.tokenizer) {
-    const auto format = text::ChatFormat::detect(model.tokenizer->chat_template());
-    model.chat_format = format ? format->name() : "plain";
-  }
   model.tasks.push_back(std::move(inner));
   model.check();
   return model;

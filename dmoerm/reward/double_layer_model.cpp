@@ -33,7 +33,7 @@ void DoubleLayerModel::check() const {
   static const std::set<std::string> kinds = {"double_layer", "per_task", "single"};
   if (!kinds.count(kind))
     fail("model", "kind \"{}\" is not known, expected one of: {}", kind, fmt::join(kinds, ", "));
-  text::ChatFormat::named(chat_format);
+  text::ChatFormat::check_name(chat_format);
   if (tasks.empty()) fail("model", "it has no tasks, expected at least one");
   if (kind == "single" && (tasks.size() > 1 || router))
     fail("model", "{} tasks{}, expected one task and no router in a model of kind \"single\"", tasks.size(),

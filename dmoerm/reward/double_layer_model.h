@@ -11,13 +11,16 @@
 
 #include "dmoerm/reward/inner_model.h"
 #include "dmoerm/reward/task_router.h"
+#include "dmoerm/text/chat_format.h"
 #include "dmoerm/text/tokenizer.h"
 
 namespace dmoerm::reward {
 
+struct ModelManifest;  // model_manifest.h
+
 struct DoubleLayerModel {
   std::string kind = "double_layer";
-  std::string chat_format = "plain";
+  std::string chat_format = text::ChatFormat::kTemplate;  // or a named format
   int64_t max_tokens = 1024;
   std::optional<text::Tokenizer> tokenizer;  // absent: only token ids can be scored
   std::optional<TaskRouter> router;
@@ -30,6 +33,9 @@ struct DoubleLayerModel {
   // must be there; the digests themselves are compared by changed_files().
   static DoubleLayerModel load(const std::filesystem::path& directory,
                                const models::LoadOptions& options = {});
+  // From the parts that a manifest names, as seen from `directory`; without the tokenizer, and unchecked.
+  static DoubleLayerModel assemble(const ModelManifest& manifest, const std::filesystem::path& directory,
+                                   const models::LoadOptions& options = {});
   // Writes everything atomically, with digests; an older model in its place is replaced.
   void save(const std::filesystem::path& directory) const;
   // Error, naming the part, when the parts do not fit the kind or each other.

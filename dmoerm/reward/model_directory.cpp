@@ -1,8 +1,6 @@
 // Reading and writing the directory of a DoubleLayerModel.
 #include "dmoerm/reward/double_layer_model.h"
 
-#include <cstring>
-
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/reward/model_manifest.h"
@@ -11,17 +9,6 @@ namespace dmoerm::reward {
 namespace {
 
 constexpr const char* kRouterPath = "router";
-
-// A directory name for a task or point: itself where any file system takes it, else made so and told apart by
-// a hash.
-std::string directory_name(const std::string& name) {
-  std::string safe = name.substr(0, 60);
-  for (char& c : safe)
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
-        std::strchr("/\\:*?\"<>|.", c))
-      c = '_';
-  return safe == name && !name.empty() ? name : safe + "-" + hash64_hex(name).substr(0, 8);
-}
 
 using Bases = std::map<std::string, std::shared_ptr<const BaseModel>>;
 
@@ -40,7 +27,8 @@ InnerModel load_task(const TaskEntry& entry, const fs::path& directory, Bases& b
   inner.aliases = entry.aliases;
   inner.base = load_base(bases, directory, entry.base, options);
   for (const auto& expert : entry.experts)
-    inner.experts.push_back(CapabilityExpert::load(directory / expert.path, expert.point, inner.decoder()));
+    inner.experts.push_back(CapabilityExpert::load(directory / expert.path, expert.point, inner.decoder(),
+                                                   inner.base->checkpoint.names()));
   if (!entry.aggregator.empty())
     inner.aggregator =
         Aggregator::load(directory / entry.aggregator, static_cast<int64_t>(entry.experts.size()),
@@ -57,13 +45,15 @@ TaskRouter load_router(const RouterEntry& entry, const fs::path& directory, cons
                     : entry.kind == "adapter"  ? RouterKind::Adapter
                                                : RouterKind::Head;
   std::shared_ptr<nn::Decoder> shared;
+  models::WeightNames names;
   if (kind != RouterKind::Classifier) {
     if (bases.size() != 1)
-      fail((directory / kManifestFile).string(), "a router of kind \"{}\" needs one shared base, found {}",
+      fail((directory / entry.path).string(), "a router of kind \"{}\" needs one shared base, found {}",
            entry.kind, bases.size());
     shared = bases.begin()->second->checkpoint.decoder;
+    names = bases.begin()->second->checkpoint.names();
   }
-  return TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options);
+  return TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options, names);
 }
 
 TaskEntry save_task(const InnerModel& inner, const fs::path& directory) {
@@ -104,20 +94,26 @@ bool is_model_directory(const fs::path& directory) {
   return fs::exists(directory / kManifestFile);
 }
 
+DoubleLayerModel DoubleLayerModel::assemble(const ModelManifest& manifest, const fs::path& directory,
+                                            const models::LoadOptions& options) {
+  DoubleLayerModel model;
+  model.kind = manifest.kind;
+  model.chat_format = manifest.chat_format;
+  model.max_tokens = manifest.max_tokens;
+  Bases bases;
+  for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
+  if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
+  return model;
+}
+
 DoubleLayerModel DoubleLayerModel::load(const fs::path& directory, const models::LoadOptions& options) {
   const auto manifest = ModelManifest::load(directory);
   const std::string where = (directory / kManifestFile).string();
   for (const auto& [file, digest] : manifest.sha256)
     if (!fs::is_regular_file(directory / file)) fail(where, "the file \"{}\" of the model is missing", file);
 
-  DoubleLayerModel model;
-  model.kind = manifest.kind;
-  model.chat_format = manifest.chat_format;
-  model.max_tokens = manifest.max_tokens;
-  if (fs::exists(directory / "tokenizer.json")) model.tokenizer = text::Tokenizer::load(directory);
-  Bases bases;
-  for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
-  if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
+  DoubleLayerModel model = assemble(manifest, directory, options);
+  if (text::Tokenizer::present(directory)) model.tokenizer = text::Tokenizer::load(directory);
   try {
     model.check();
   } catch (const Error& error) {

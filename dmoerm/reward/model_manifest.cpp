@@ -1,6 +1,7 @@
 #include "dmoerm/reward/model_manifest.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "dmoerm/core/config.h"
 #include "dmoerm/core/hash.h"
@@ -128,6 +129,15 @@ Json ModelManifest::to_json() const {
   for (const auto& task : tasks) json["tasks"].push_back(task_json(task));
   if (!sha256.empty()) json["sha256"] = sha256;
   return json;
+}
+
+std::string directory_name(const std::string& name) {
+  std::string safe = name.substr(0, 60);
+  for (char& c : safe)
+    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
+        std::strchr("/\\:*?\"<>|.", c))
+      c = '_';
+  return safe == name && !name.empty() ? name : safe + "-" + hash64_hex(name).substr(0, 8);
 }
 
 std::map<std::string, std::string> file_digests(const fs::path& directory) {

@@ -45,6 +45,10 @@ struct ModelManifest {
   Json to_json() const;
 };
 
+// A directory name for a task or point: itself where any file system takes it, else made so and told apart by
+// a hash.
+std::string directory_name(const std::string& name);
+
 // Digests of every file below `directory` except dmoerm.json itself.
 std::map<std::string, std::string> file_digests(const std::filesystem::path& directory);
 

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "dmoerm/data/prompt_group.h"
+
 namespace dmoerm::reward {
 namespace {
 
@@ -74,6 +76,15 @@ std::string aggregator_text(const Json& aggregator) {
                      aggregator["parameters"].get<int64_t>());
 }
 
+// Also of a model whose template cannot be run: looking into it must not fail.
+std::string chat_format_description(const DoubleLayerModel& model) {
+  try {
+    return data::GroupEncoder(model.tokenizer, {.chat_format = model.chat_format}).chat_format_description();
+  } catch (const Error& error) {
+    return fmt::format("unusable ({})", error.what());
+  }
+}
+
 }  // namespace
 
 Json summarize(const DoubleLayerModel& model) {
@@ -81,6 +92,7 @@ Json summarize(const DoubleLayerModel& model) {
                {"vocabulary", nullptr}, {"bases", Json::array()},           {"router", nullptr},
                {"tasks", Json::array()}};
   if (model.tokenizer) json["vocabulary"] = model.tokenizer->vocab_size();
+  json["chat_format_description"] = chat_format_description(model);
   int64_t parameters = 0;
   std::set<const BaseModel*> bases;
   for (const auto& inner : model.tasks) {
@@ -105,7 +117,7 @@ Json summarize(const DoubleLayerModel& model) {
 std::string summary_text(const Json& summary) {
   std::string text = fmt::format(
       "{}: {} parameters, chat format {}, up to {} tokens, {}\n", summary["kind"].get<std::string>(),
-      summary["parameters"].get<int64_t>(), summary["chat_format"].get<std::string>(),
+      summary["parameters"].get<int64_t>(), summary["chat_format_description"].get<std::string>(),
       summary["max_tokens"].get<int64_t>(),
       summary["vocabulary"].is_null() ? "no tokenizer" : "vocabulary " + summary["vocabulary"].dump());
   for (const auto& base : summary["bases"])

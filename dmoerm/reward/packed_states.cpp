@@ -15,8 +15,9 @@ struct Chunk {
 };
 
 // Halves a prompt's sequences until each part fits the budget (one sequence alone need not).
-void add_chunks(Chunk chunk, int64_t num_experts, const StatesOptions& options, std::vector<Chunk>& chunks) {
-  chunk.cost = num_experts * data::packed_size(chunk.sequences, options.share_prefix);
+void add_chunks(Chunk chunk, int64_t num_experts, int64_t longest_sharing, const StatesOptions& options,
+                std::vector<Chunk>& chunks) {
+  chunk.cost = num_experts * data::packed_size(chunk.sequences, options.share_prefix, longest_sharing);
   const size_t count = chunk.sequences.size();
   if (count == 1 || chunk.cost <= options.token_budget) {
     chunks.push_back(chunk);
@@ -26,8 +27,8 @@ void add_chunks(Chunk chunk, int64_t num_experts, const StatesOptions& options, 
   second.sequences = chunk.sequences.subspan(count / 2);
   second.first_sequence += static_cast<int64_t>(count / 2);
   chunk.sequences = chunk.sequences.first(count / 2);
-  add_chunks(chunk, num_experts, options, chunks);
-  add_chunks(second, num_experts, options, chunks);
+  add_chunks(chunk, num_experts, longest_sharing, options, chunks);
+  add_chunks(second, num_experts, longest_sharing, options, chunks);
 }
 
 }  // namespace
@@ -37,13 +38,14 @@ void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
                      const StatesSink& sink) {
   torch::NoGradGuard no_grad;
   const auto num_experts = experts ? static_cast<int32_t>(experts->experts.size()) : 0;
-  const int64_t K = std::max(num_experts, 1);
+  const int64_t K = std::max(num_experts, 1), longest_sharing = decoder.config().rotary.longest_common();
 
   std::vector<Chunk> chunks;
   int64_t next_sequence = 0;
   for (size_t p = 0; p < prompts.size(); ++p) {
     if (!prompts[p].empty())
-      add_chunks({static_cast<int64_t>(p), prompts[p], next_sequence, 0}, K, options, chunks);
+      add_chunks({static_cast<int64_t>(p), prompts[p], next_sequence, 0}, K, longest_sharing, options,
+                 chunks);
     next_sequence += static_cast<int64_t>(prompts[p].size());
   }
   std::vector<int64_t> costs;
@@ -59,7 +61,8 @@ void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
           items.push_back({chunks[c].sequences[i], chunks[c].prompt, num_experts > 0 ? k : -1});
       }
     }
-    const auto batch = nn::to_device(data::pack(items, num_experts, options.share_prefix), decoder.device());
+    const auto batch = nn::to_device(data::pack(items, num_experts, options.share_prefix, longest_sharing),
+                                     decoder.device());
     const Tensor last = decoder.last_hidden(batch, num_experts > 0 ? experts : nullptr);
     sink(sequences, last.to(torch::kFloat).view({-1, K, decoder.config().hidden_size}));
   }

@@ -56,6 +56,7 @@ class Scorer {
 
   const DoubleLayerModel& model() const { return model_; }
   const ScorerCounts& counts() const { return counts_; }
+  std::string chat_format_description() const { return encoder_.chat_format_description(); }
   const data::EncodeCounts& encode_counts() const { return encoder_.counts(); }
 
  private:

@@ -58,7 +58,7 @@ Tensor TaskRouter::logits(std::span<const std::vector<int32_t>> inputs, const St
 
 TaskRouter TaskRouter::load(const std::filesystem::path& path, RouterKind kind,
                             std::vector<std::string> labels, std::shared_ptr<nn::Decoder> shared,
-                            const models::LoadOptions& options) {
+                            const models::LoadOptions& options, const models::WeightNames& names) {
   TaskRouter router;
   router.kind = kind;
   router.labels = std::move(labels);
@@ -66,7 +66,7 @@ TaskRouter TaskRouter::load(const std::filesystem::path& path, RouterKind kind,
     router.own = models::load_checkpoint(path, options);
     if (router.own->head != models::HeadKind::Score) fail(path.string(), "the router has no score head");
   } else if (kind == RouterKind::Adapter) {
-    router.adapter = models::load_adapter(path, *shared);
+    router.adapter = models::load_adapter(path, *shared, names);
     if (!router.adapter->score_weight.defined())
       fail(path.string(), "the router's adapter has no score head");
   } else {

@@ -38,7 +38,8 @@ struct TaskRouter {
 
   // `path` as named in dmoerm.json; `shared` may be null for a classifier.
   static TaskRouter load(const std::filesystem::path& path, RouterKind kind, std::vector<std::string> labels,
-                         std::shared_ptr<nn::Decoder> shared, const models::LoadOptions& options);
+                         std::shared_ptr<nn::Decoder> shared, const models::LoadOptions& options,
+                         const models::WeightNames& names = {});  // of the shared base
   // Writes into a new directory `path`; `base_path` is the shared base seen from there (for the adapter's
   // config).
   void save(const std::filesystem::path& path, const std::string& base_path) const;

@@ -1,31 +1,22 @@
 #include "dmoerm/text/added_tokens.h"
 
+#include <limits>
+
 #include "dmoerm/text/utf8.h"
 
 namespace dmoerm::text {
 
 void TokenMatcher::add(std::string_view content, const AddedToken& token) {
-  uint32_t node = 0;
-  for (const char c : content) {
-    const auto edge = edges_.try_emplace(uint64_t{node} << 8 | static_cast<unsigned char>(c), tokens_.size());
-    if (edge.second) tokens_.push_back(nullptr);
-    node = edge.first->second;
-  }
-  tokens_[node] = &token;
-  begins_[static_cast<unsigned char>(content.front())] = true;
+  trie_.add(content, static_cast<int32_t>(tokens_.size()));
+  tokens_.push_back(&token);
 }
 
-bool TokenMatcher::find(std::string_view text, size_t from, Match& match) const {
+bool TokenMatcher::find(std::string_view text, size_t from, bool special, Match& match) const {
   for (size_t begin = from; begin < text.size(); ++begin) {
-    if (!begins_[static_cast<unsigned char>(text[begin])]) continue;
     match.token = nullptr;
-    uint32_t node = 0;
-    for (size_t i = begin; i < text.size(); ++i) {
-      const auto edge = edges_.find(uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
-      if (edge == edges_.end()) break;
-      node = edge->second;
-      if (tokens_[node] != nullptr) match = {begin, i + 1, tokens_[node]};
-    }
+    trie_.visit_prefixes(text.substr(begin), [&](size_t size, int32_t index) {
+      if (special || !tokens_[index]->special) match = {begin, begin + size, tokens_[index]};
+    });
     if (match.token != nullptr) return true;
   }
   return false;
@@ -37,11 +28,11 @@ bool TokenMatcher::stands_alone(std::string_view text, const Match& match) {
          (match.end == text.size() || !is_word_at(match.end));
 }
 
-std::vector<TextPiece> TokenMatcher::split(std::string_view text) const {
+std::vector<TextPiece> TokenMatcher::split(std::string_view text, bool special) const {
   std::vector<TextPiece> pieces;
   size_t done = 0;
   Match match{};
-  for (size_t from = 0; find(text, from, match);) {
+  for (size_t from = 0; find(text, from, special, match);) {
     from = match.end;
     if (match.begin < done) continue;  // inside the white space that the last token took
     if (match.token->single_word && !stands_alone(text, match)) continue;
@@ -69,8 +60,11 @@ AddedTokens::AddedTokens(const Json& list, const Normalizer& normalizer, const s
   if (!list.is_null() && !list.is_array()) fail(where, "found {}, expected a list", json_kind(list));
   for (const Json& item : list) {
     AddedToken token;
-    token.id = json_field<int32_t>(item, "id", where);
+    const auto id = json_field<int64_t>(item, "id", where);
     token.content = json_field<std::string>(item, "content", where);
+    if (id < 0 || id > std::numeric_limits<int32_t>::max())
+      fail(where, "\"{}\" has the id {}, expected 0 or more, in 31 bits", token.content, id);
+    token.id = static_cast<int32_t>(id);
     token.special = json_field_or(item, "special", false, where);
     token.normalized = json_field_or(item, "normalized", !token.special, where);
     token.single_word = json_field_or(item, "single_word", false, where);

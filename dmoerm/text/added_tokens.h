@@ -2,14 +2,13 @@
 // ones.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "dmoerm/core/json.h"
+#include "dmoerm/text/byte_trie.h"
 #include "dmoerm/text/normalizer.h"
 
 namespace dmoerm::text {
@@ -33,19 +32,19 @@ struct TextPiece {
 class TokenMatcher {
  public:
   void add(std::string_view content, const AddedToken& token);  // `token` outlives the matcher
-  std::vector<TextPiece> split(std::string_view text) const;
+  // Special tokens are found only where `special`.
+  std::vector<TextPiece> split(std::string_view text, bool special) const;
 
  private:
   struct Match {
     size_t begin, end;
     const AddedToken* token;
   };
-  bool find(std::string_view text, size_t from, Match& match) const;
+  bool find(std::string_view text, size_t from, bool special, Match& match) const;
   static bool stands_alone(std::string_view text, const Match& match);
 
-  std::unordered_map<uint64_t, uint32_t> edges_;    // node << 8 | byte -> node
-  std::vector<const AddedToken*> tokens_{nullptr};  // of each node
-  std::array<bool, 256> begins_{};                  // bytes that a token begins with
+  ByteTrie trie_;
+  std::vector<const AddedToken*> tokens_;  // by the trie's values
 };
 
 class AddedTokens {
@@ -55,8 +54,12 @@ class AddedTokens {
   AddedTokens(const AddedTokens&) = delete;
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
-  std::vector<TextPiece> split_raw(std::string_view text) const { return raw_.split(text); }
-  std::vector<TextPiece> split_normalized(std::string_view text) const { return normalized_.split(text); }
+  std::vector<TextPiece> split_raw(std::string_view text, bool special) const {
+    return raw_.split(text, special);
+  }
+  std::vector<TextPiece> split_normalized(std::string_view text, bool special) const {
+    return normalized_.split(text, special);
+  }
 
  private:
   std::vector<AddedToken> tokens_;

@@ -1,17 +1,12 @@
 #include "dmoerm/text/bpe_model.h"
 
 #include <algorithm>
-#include <queue>
-#include <tuple>
 
 #include "dmoerm/text/json_parts.h"
 #include "dmoerm/text/utf8.h"
 
 namespace dmoerm::text {
 namespace {
-
-constexpr int64_t kIdGaps =
-    1 << 16;  // ids without a token that a file may have: no damaged id makes a huge table
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
@@ -85,19 +80,8 @@ void BpeModel::read_merges(const Json& merges, const std::string& where) {
     };
     const int32_t left_id = id_of(left), right_id = id_of(right);
     merges_.insert_or_assign(pair_key(left_id, right_id),
-                             Merge{static_cast<int32_t>(rank), id_of(left + right)});
+                             Merged<int32_t>{static_cast<int32_t>(rank), id_of(left + right)});
   }
-}
-
-std::optional<int32_t> BpeModel::token_id(std::string_view token) const {
-  const auto id = ids_.find(token);
-  if (id == ids_.end()) return std::nullopt;
-  return id->second;
-}
-
-const BpeModel::Merge* BpeModel::find_merge(int32_t left, int32_t right) const {
-  const auto merge = merges_.find(pair_key(left, right));
-  return merge == merges_.end() ? nullptr : &merge->second;
 }
 
 // One id for each character; where the vocabulary lacks it, its bytes' ids or the unknown token.
@@ -126,42 +110,6 @@ std::vector<int32_t> BpeModel::characters(std::string_view word) const {
   return ids;
 }
 
-// Always merges the pair of lowest rank, the leftmost of equals. The symbols form a linked list over the
-// array.
-void BpeModel::merge(std::vector<int32_t>& ids) const {
-  const int32_t size = static_cast<int32_t>(ids.size());
-  constexpr int32_t kGone = -1;
-  std::vector<int32_t> next(size), previous(size);
-  using Candidate =
-      std::tuple<int32_t, int32_t, int32_t>;  // rank, place of the left symbol, id of the merged token
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
-  const auto consider = [&](int32_t left) {
-    if (left < 0 || next[left] >= size) return;
-    if (const Merge* merge = find_merge(ids[left], ids[next[left]]))
-      heap.emplace(merge->rank, left, merge->id);
-  };
-  for (int32_t i = 0; i < size; ++i) {
-    next[i] = i + 1;
-    previous[i] = i - 1;
-  }
-  for (int32_t i = 0; i < size; ++i) consider(i);
-  while (!heap.empty()) {
-    const auto [rank, left, id] = heap.top();
-    heap.pop();
-    if (ids[left] == kGone || next[left] >= size) continue;
-    const int32_t right = next[left];
-    const Merge* merge = find_merge(ids[left], ids[right]);
-    if (merge == nullptr || merge->rank != rank) continue;  // one of the two has been merged since
-    ids[left] = id;
-    ids[right] = kGone;
-    next[left] = next[right];
-    if (next[left] < size) previous[next[left]] = left;
-    consider(left);
-    consider(previous[left]);
-  }
-  std::erase(ids, kGone);
-}
-
 void BpeModel::encode(std::string_view word, std::vector<int32_t>& ids) const {
   if (ignore_merges_) {
     if (const auto id = token_id(word)) {
@@ -170,7 +118,10 @@ void BpeModel::encode(std::string_view word, std::vector<int32_t>& ids) const {
     }
   }
   std::vector<int32_t> symbols = characters(word);
-  merge(symbols);
+  merge_symbols(symbols, [&](int32_t left, int32_t right) -> std::optional<Merged<int32_t>> {
+    const auto merge = merges_.find(pair_key(left, right));
+    return merge == merges_.end() ? std::nullopt : std::optional(merge->second);
+  });
   ids.insert(ids.end(), symbols.begin(), symbols.end());
 }
 

@@ -37,20 +37,20 @@ std::string render_qwen2(std::span<const Message> messages, bool) {
   return text;
 }
 
-std::optional<std::string> read_role(std::string_view& text) {
+std::optional<std::string> read_chatml_role(std::string_view& text) {
   if (!consume(text, "<|im_start|>")) return std::nullopt;
   return consume_until(text, "\n");
 }
 
 std::optional<Messages> parse_chatml(std::string_view text) {
-  return parse_turns(text, "<|im_end|>", "\n", read_role);
+  return parse_turns(text, "<|im_end|>", "\n", read_chatml_role);
 }
 
 std::optional<Messages> parse_qwen2(std::string_view text) {
   Messages messages;
   while (!text.empty()) {
     if (messages.empty() || text.starts_with("<|im_start|>")) {
-      const auto role = read_role(text);
+      const auto role = read_chatml_role(text);
       if (!role) return std::nullopt;
       messages.push_back({*role, ""});
       if (*role == "assistant" && text.starts_with("<|im_start|>")) {  // two user turns in a row

@@ -1,49 +1,32 @@
 // Llama 3: header tokens around the role, contents without white space at their ends, BOS in front.
 #include "dmoerm/text/chat_format_spec.h"
-#include "dmoerm/text/utf8.h"
+#include "dmoerm/text/python_text.h"
 
 namespace dmoerm::text {
 namespace {
 
 constexpr std::string_view kBos = "<|begin_of_text|>";
 
-// As Jinja's trim (Python's str.strip): Unicode white space and the separators U+001C to U+001F.
-bool is_trimmed(char32_t c) {
-  return is_white_space(c) || (c >= 0x1c && c <= 0x1f);
-}
-
-std::string_view trimmed(std::string_view text) {
-  for (size_t at = 0; at < text.size() && is_trimmed(next_character(text, at)); at = 0)
-    text.remove_prefix(at);
-  while (!text.empty()) {
-    const size_t last = previous_character(text, text.size());
-    size_t at = last;
-    if (!is_trimmed(next_character(text, at))) break;
-    text = text.substr(0, last);
-  }
-  return text;
-}
-
-std::string header(const std::string& role) {
+std::string llama3_header(const std::string& role) {
   return "<|start_header_id|>" + role + "<|end_header_id|>\n\n";
 }
 
 std::string render_llama3(std::span<const Message> messages, bool add_generation_prompt) {
   std::string text(messages.empty() ? "" : kBos);
   for (const Message& message : messages)
-    text += header(message.role) + std::string(trimmed(message.content)) + "<|eot_id|>";
-  if (add_generation_prompt) text += header("assistant");
+    text += llama3_header(message.role) + std::string(strip(message.content)) + "<|eot_id|>";
+  if (add_generation_prompt) text += llama3_header("assistant");
   return text;
 }
 
-std::optional<std::string> read_role(std::string_view& text) {
+std::optional<std::string> read_llama3_role(std::string_view& text) {
   if (!consume(text, "<|start_header_id|>")) return std::nullopt;
   return consume_until(text, "<|end_header_id|>\n\n");
 }
 
 std::optional<Messages> parse_llama3(std::string_view text) {
   consume(text, kBos);
-  return parse_turns(text, "<|eot_id|>", "", read_role);
+  return parse_turns(text, "<|eot_id|>", "", read_llama3_role);
 }
 
 }  // namespace

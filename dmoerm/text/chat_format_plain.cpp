@@ -18,7 +18,7 @@ bool is_role(std::string_view role) {
   });
 }
 
-std::string header(std::string role) {
+std::string plain_header(std::string role) {
   role[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(role[0])));
   return role + ":\n";
 }
@@ -28,13 +28,13 @@ std::string render_plain(std::span<const Message> messages, bool add_generation_
   for (const Message& message : messages) {
     if (!is_role(message.role))
       fail("chat format", "plain: \"{}\" is no role, expected small letters, digits, - and _", message.role);
-    text += header(message.role) + message.content + std::string(kEnd) + "\n";
+    text += plain_header(message.role) + message.content + std::string(kEnd) + "\n";
   }
-  if (add_generation_prompt) text += header("assistant");
+  if (add_generation_prompt) text += plain_header("assistant");
   return text;
 }
 
-std::optional<std::string> read_role(std::string_view& text) {
+std::optional<std::string> read_plain_role(std::string_view& text) {
   auto role = consume_until(text, ":\n");
   if (!role || role->empty()) return std::nullopt;
   (*role)[0] = static_cast<char>(std::tolower(static_cast<unsigned char>((*role)[0])));
@@ -43,7 +43,7 @@ std::optional<std::string> read_role(std::string_view& text) {
 }
 
 std::optional<Messages> parse_plain(std::string_view text) {
-  return parse_turns(text, kEnd, "\n", read_role);
+  return parse_turns(text, kEnd, "\n", read_plain_role);
 }
 
 }  // namespace

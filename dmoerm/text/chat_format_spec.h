@@ -20,6 +20,7 @@ const ChatFormatSpec& chatml_format();
 const ChatFormatSpec& llama3_format();
 const ChatFormatSpec& mistral_format();
 const ChatFormatSpec& plain_format();
+const std::vector<const ChatFormatSpec*>& chat_formats();  // all of them
 
 // Takes `prefix` off `text`; false when it does not stand there.
 inline bool consume(std::string_view& text, std::string_view prefix) {

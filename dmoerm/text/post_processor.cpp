@@ -1,5 +1,7 @@
 #include "dmoerm/text/post_processor.h"
 
+#include <limits>
+
 #include "dmoerm/text/json_parts.h"
 
 namespace dmoerm::text {
@@ -13,6 +15,8 @@ void append_ids(const Json& processor, const std::string& token, const std::stri
   for (const Json& id : json_list(tokens[token], "ids", where)) {
     if (!id.is_number_integer())
       fail(where, "an id of \"{}\" is {}, expected a whole number", token, json_kind(id));
+    if (id < 0 || id > std::numeric_limits<int32_t>::max())
+      fail(where, "an id of \"{}\" is {}, expected 0 or more, in 31 bits", token, id.dump());
     ids.push_back(id.get<int32_t>());
   }
 }
@@ -41,6 +45,16 @@ PostProcessor PostProcessor::from_json(const Json& json, const std::string& wher
   PostProcessor processor;
   for (const Json* step : flat_steps(json, "processors", where)) processor.add(*step, where);
   return processor;
+}
+
+void PostProcessor::set_bos(int32_t id, bool add) {
+  std::erase(prefix_, id);
+  if (add) prefix_.insert(prefix_.begin(), id);
+}
+
+void PostProcessor::set_eos(int32_t id, bool add) {
+  std::erase(suffix_, id);
+  if (add) suffix_.push_back(id);
 }
 
 }  // namespace dmoerm::text

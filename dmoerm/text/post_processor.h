@@ -15,6 +15,10 @@ class PostProcessor {
   // Error, naming `where`, for any other.
   static PostProcessor from_json(const Json& json, const std::string& where);
 
+  // Whether the sequence begins with BOS, ends with EOS: add_bos_token and add_eos_token.
+  void set_bos(int32_t id, bool add);
+  void set_eos(int32_t id, bool add);
+
   const std::vector<int32_t>& prefix() const { return prefix_; }
   const std::vector<int32_t>& suffix() const { return suffix_; }
 

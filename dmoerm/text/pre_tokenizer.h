@@ -34,6 +34,8 @@ class PreTokenizer {
   // Error, naming `where`, for any other.
   static PreTokenizer from_json(const Json& json, const std::string& where);
 
+  void append(std::shared_ptr<const PreTokenizerStep> step) { steps_.push_back(std::move(step)); }
+
   Words split(std::string_view text, bool first) const;  // `text` is valid UTF-8 and outlives the result
   // The vocabulary is written in the byte alphabet (byte_alphabet.h).
   bool byte_level() const { return byte_level_; }

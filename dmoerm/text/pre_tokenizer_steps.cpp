@@ -1,10 +1,21 @@
 #include "dmoerm/text/pre_tokenizer_steps.h"
 
+#include <algorithm>
 #include <map>
 
 #include "dmoerm/text/json_parts.h"
 
 namespace dmoerm::text {
+namespace {
+
+// The first place behind `from` where a space stands behind something else.
+size_t next_space_word(std::string_view text, std::string_view space, size_t from) {
+  for (size_t at = from; (at = text.find(space, at)) != std::string_view::npos; at += space.size())
+    if (at > 0 && !text.substr(0, at).ends_with(space)) return at;
+  return std::string_view::npos;
+}
+
+}  // namespace
 
 Split Split::from_json(const Json& json, const std::string& where) {
   static const std::map<std::string, SplitBehavior> behaviors = {
@@ -111,6 +122,24 @@ void Metaspace::apply(Words& words, bool first) const {
          begin = at)
       result.push_back(owned.substr(begin, at - begin));
     result.push_back(owned.substr(begin));
+  }
+  words.words = std::move(result);
+}
+
+bool SpaceWords::changes_nothing(const Vocabulary& tokens, std::string_view space) {
+  // Without a token for the space itself, it might belong to a run of unknown characters, which is one token.
+  return tokens.contains(space) && std::ranges::none_of(tokens, [&](const auto& token) {
+           return next_space_word(token.first, space, 0) != std::string_view::npos;
+         });
+}
+
+void SpaceWords::apply(Words& words, bool) const {
+  std::vector<std::string_view> result;
+  for (const std::string_view word : words.words) {
+    size_t begin = 0;
+    for (size_t at; (at = next_space_word(word, space_, begin + 1)) != std::string_view::npos; begin = at)
+      result.push_back(word.substr(begin, at - begin));
+    result.push_back(word.substr(begin));
   }
   words.words = std::move(result);
 }

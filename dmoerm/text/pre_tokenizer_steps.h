@@ -4,6 +4,7 @@
 #include <string>
 
 #include "dmoerm/text/pre_tokenizer.h"
+#include "dmoerm/text/word_model.h"
 
 namespace dmoerm::text {
 
@@ -45,6 +46,18 @@ class Metaspace : public PreTokenizerStep {
   std::string replacement_;
   Prepend prepend_ = Prepend::Always;
   bool split_ = true;
+};
+
+// Words that begin at a space behind something else, as "▁▁a" in "b▁▁a". Changes no ids where no token goes
+// on behind such a place; models that know no words become faster by it, and their words can be remembered.
+class SpaceWords : public PreTokenizerStep {
+ public:
+  explicit SpaceWords(std::string space) : space_(std::move(space)) {}
+  static bool changes_nothing(const Vocabulary& tokens, std::string_view space);
+  void apply(Words& words, bool first) const override;
+
+ private:
+  std::string space_;
 };
 
 }  // namespace dmoerm::text

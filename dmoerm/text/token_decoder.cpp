@@ -55,8 +55,11 @@ std::string join_byte_level(const std::vector<std::string>& tokens) {
 }
 
 void strip(std::string& token, const std::string& content, int64_t start, int64_t stop) {
-  for (; start > 0 && token.starts_with(content); --start) token.erase(0, content.size());
-  for (; stop > 0 && token.ends_with(content); --stop) token.resize(token.size() - content.size());
+  const std::string_view view = token;
+  size_t begin = 0, end = token.size();
+  for (; start > 0 && view.substr(begin).starts_with(content); --start) begin += content.size();
+  for (; stop > 0 && view.substr(begin, end - begin).ends_with(content); --stop) end -= content.size();
+  token = token.substr(begin, end - begin);
 }
 
 }  // namespace

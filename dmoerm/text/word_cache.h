@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "dmoerm/text/bpe_model.h"
+#include "dmoerm/text/word_model.h"
 
 namespace dmoerm::text {
 

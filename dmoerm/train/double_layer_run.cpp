@@ -71,7 +71,8 @@ class DoubleLayerRun {
       router.shared = base_->checkpoint.decoder;
       if (config_.router.form == "adapter") {
         router.kind = reward::RouterKind::Adapter;
-        router.adapter = models::new_adapter(*router.shared, config_.router.lora, seed);
+        router.adapter =
+            models::new_adapter(*router.shared, config_.router.lora, seed, base_->checkpoint.names());
         router.adapter->score_weight = new_head(base_->checkpoint, num_tasks, seed);
       } else {
         router.kind = reward::RouterKind::Head;
@@ -130,7 +131,8 @@ class DoubleLayerRun {
       const uint64_t seed = hash_combine(config_.seed, hash64("expert/" + plan.name + "/" + point));
       adapters.push_back(config_.phase1_form == "lora"
                              ? clone(phase1)
-                             : models::new_adapter(model.decoder(), config_.phase2_lora, seed));
+                             : models::new_adapter(model.decoder(), config_.phase2_lora, seed,
+                                                   model.base->checkpoint.names()));
       lanes.push_back(std::move(lane));
     }
     train_adapters(context_, "phase2/" + plan.name, *model.base->checkpoint.decoder, adapters,
@@ -164,8 +166,8 @@ class DoubleLayerRun {
     const std::string stage = "phase1/" + plan.name;
     models::Adapter result;
     if (config_.phase1_form == "lora") {
-      std::vector<models::Adapter> adapters = {
-          models::new_adapter(*base_->checkpoint.decoder, config_.phase1_lora, seed)};
+      std::vector<models::Adapter> adapters = {models::new_adapter(
+          *base_->checkpoint.decoder, config_.phase1_lora, seed, base_->checkpoint.names())};
       std::vector<PreferenceLane> lanes;
       lanes.push_back(std::move(lane));
       train_adapters(context_, stage, *base_->checkpoint.decoder, adapters, std::move(lanes), config_.phase1);

@@ -38,6 +38,12 @@ struct PreferenceObjective::Unit {
   std::vector<std::vector<int32_t>> sequences;
   std::vector<ScoredEdge> edges;  // weights normalised: their sum is the example's share of the step's mean
   int64_t cost = 0;               // tokens that packing will compute
+
+  double share() const {
+    double sum = 0;
+    for (const ScoredEdge& edge : edges) sum += edge.weight;
+    return sum;
+  }
 };
 
 struct PreferenceObjective::Tally {
@@ -85,6 +91,8 @@ PreferenceObjective::PreferenceObjective(const data::GroupStore& store, nn::Deco
       options_(options),
       seed_(seed) {
   DMOERM_ASSERT(!train_base || (lanes_.size() == 1 && !lanes_[0].lora));
+  if (options_.router_loss.active() && !(train_base && decoder_.config().moe))
+    fail("train", "router losses are for a base with MoE layers that is trained whole");
   decoder_.set_requires_grad(train_base);
   for (PreferenceLane& lane : lanes_) {
     lane.head_PD.set_requires_grad(true);
@@ -149,23 +157,32 @@ PreferenceObjective::Unit PreferenceObjective::load(int64_t lane, const Preferen
     }
   }
   const std::vector<std::span<const int32_t>> spans(unit.sequences.begin(), unit.sequences.end());
-  unit.cost = data::packed_size(spans, options_.share_prefix);
+  unit.cost = data::packed_size(spans, options_.share_prefix, longest_sharing());
   return unit;
 }
 
 // Rewards of all sequences of the units, one after another; a sequence has as many as its lane's head has
 // rows.
 Tensor PreferenceObjective::rewards(const std::vector<const Unit*>& units, int64_t& tokens) const {
+  return run(units, tokens, /*with_trace=*/false).rewards_N;
+}
+
+PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*>& units, int64_t& tokens,
+                                                   bool with_trace) const {
   std::vector<data::PackItem> items;
   for (const Unit* unit : units)
     for (const auto& sequence : unit->sequences)
       items.push_back(
           {sequence, unit->group, experts_.experts.empty() ? -1 : static_cast<int32_t>(unit->lane)});
   const auto num_experts = static_cast<int32_t>(experts_.experts.size());
-  const data::PackedBatch packed = data::pack(items, num_experts, options_.share_prefix);
+  const data::PackedBatch packed = data::pack(items, num_experts, options_.share_prefix, longest_sharing());
   tokens += packed.num_tokens();
-  const nn::Batch batch = nn::to_device(packed, decoder_.device());
-  const Tensor z_RD = decoder_.last_hidden(batch, num_experts > 0 ? &experts_ : nullptr).to(torch::kFloat32);
+  Pass pass;
+  pass.batch = nn::to_device(packed, decoder_.device());
+  nn::RoutingOptions routing;
+  if (with_trace) routing.trace = &pass.trace;
+  const Tensor z_RD =
+      decoder_.last_hidden(pass.batch, num_experts > 0 ? &experts_ : nullptr, routing).to(torch::kFloat32);
   std::vector<Tensor> parts;
   int64_t row = 0;
   for (const Unit* unit : units) {
@@ -173,20 +190,25 @@ Tensor PreferenceObjective::rewards(const std::vector<const Unit*>& units, int64
     parts.push_back(z_RD.narrow(0, row, count).mm(lanes_[unit->lane].head_PD.t()).flatten());
     row += count;
   }
-  return torch::cat(parts);
+  pass.rewards_N = torch::cat(parts);
+  return pass;
 }
 
 void PreferenceObjective::backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies,
                                    int64_t& tokens) {
-  const Tensor rewards_N = rewards(units, tokens);
+  const Pass pass = run(units, tokens, options_.router_loss.active());
+  const Tensor& rewards_N = pass.rewards_N;
   EdgeRows edges;
   int64_t begin = 0;
+  double share = 0;
   for (const Unit* unit : units) {
     const int64_t rows = lanes_[unit->lane].head_PD.size(0);
     edges.add(unit->edges, begin, rows);
     begin += static_cast<int64_t>(unit->sequences.size()) * rows;
+    share += unit->share();
   }
-  reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options()).backward();
+  const Tensor loss = reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options());
+  with_router_loss(loss, pass, share).backward();
   tally(units, rewards_N.detach(), tallies);
 }
 
@@ -213,13 +235,19 @@ std::vector<PreferenceObjective::Unit> PreferenceObjective::chunks(const Unit& u
   std::vector<std::span<const int32_t>> spans;
   for (const auto& sequence : unit.sequences) {
     spans.emplace_back(sequence);
-    if (spans.size() == 1 || data::packed_size(spans, options_.share_prefix) > options_.token_budget) {
+    if (spans.size() == 1 ||
+        data::packed_size(spans, options_.share_prefix, longest_sharing()) > options_.token_budget) {
       result.push_back({unit.lane, unit.group, {}, {}, 0});
       spans = {std::span<const int32_t>(sequence)};
     }
     result.back().sequences.push_back(sequence);
   }
   return result;
+}
+
+Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pass, double share) {
+  if (!options_.router_loss.active()) return loss;
+  return loss + nn::router_loss(pass.trace, pass.batch, options_.router_loss, load_) * share;
 }
 
 // A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward
@@ -238,15 +266,17 @@ void PreferenceObjective::backward_in_chunks(const Unit& unit, std::vector<Tally
   reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options()).backward();
   int64_t begin = 0;
   for (const Unit& part : parts) {
-    const Tensor again = rewards({&part}, tokens);
-    again.backward(rewards_N.grad().narrow(0, begin, again.numel()));
-    begin += again.numel();
+    const Pass again = run({&part}, tokens, options_.router_loss.active());
+    const Tensor loss = again.rewards_N.dot(rewards_N.grad().narrow(0, begin, again.rewards_N.numel()));
+    with_router_loss(loss, again, unit.share() / static_cast<double>(parts.size())).backward();
+    begin += again.rewards_N.numel();
   }
   tally({&unit}, rewards_N.detach(), tallies);
 }
 
 StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   experts_.training = true;
+  load_.reset();
   experts_.dropout_seed = hash_combine(seed_, static_cast<uint64_t>(request.step));
   std::vector<Unit> units;
   for (size_t lane = 0; lane < lanes_.size(); ++lane) {

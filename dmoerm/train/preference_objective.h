@@ -9,6 +9,7 @@
 
 #include "dmoerm/data/group_store.h"
 #include "dmoerm/nn/decoder.h"
+#include "dmoerm/nn/router_loss.h"
 #include "dmoerm/reward/ranking_loss.h"
 #include "dmoerm/train/objective.h"
 
@@ -38,6 +39,7 @@ struct PreferenceOptions {
   double label_smoothing = 0, centering = 0;
   bool share_prefix = true;
   std::string early_stop = "accuracy";  // or "loss": what the held-out score is
+  nn::RouterLossOptions router_loss;    // of a base with MoE layers that is trained whole
 };
 
 class PreferenceObjective : public Objective {
@@ -58,11 +60,21 @@ class PreferenceObjective : public Objective {
  private:
   struct Unit;   // one lane's example with its sequences
   struct Tally;  // sums of one lane over a step
+  // One forward pass; the trace is filled where router losses want it.
+  struct Pass {
+    Tensor rewards_N;
+    nn::Batch batch;
+    nn::RoutingTrace trace;
+  };
+  Pass run(const std::vector<const Unit*>& units, int64_t& tokens, bool with_trace) const;
   Unit load(int64_t lane, const PreferenceExample& example, double weight) const;
   Tensor rewards(const std::vector<const Unit*>& units, int64_t& tokens) const;
   void backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies, int64_t& tokens);
   void backward_in_chunks(const Unit& unit, std::vector<Tally>& tallies, int64_t& tokens);
+  // Adds the router losses of a pass that is `share` of the step, where they are on.
+  Tensor with_router_loss(const Tensor& loss, const Pass& pass, double share);
   std::vector<Unit> chunks(const Unit& unit) const;
+  int64_t longest_sharing() const { return decoder_.config().rotary.longest_common(); }
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }
   void evaluate_units(const std::vector<Unit>& units, std::vector<Tally>& tallies) const;
   void tally(const std::vector<const Unit*>& units, const Tensor& rewards_N,
@@ -75,6 +87,7 @@ class PreferenceObjective : public Objective {
   PreferenceOptions options_;
   uint64_t seed_;
   nn::ExpertSet experts_;  // the lanes' LoRA experts, in lane order
+  nn::LoadAverage load_;   // of the step, for router losses
 };
 
 }  // namespace dmoerm::train

@@ -42,11 +42,11 @@ struct Texts {
 // Tokenised texts, cut to the sequence length. Raw text is closed by EOS, so that the base learns where texts
 // end.
 Texts read_texts(const PretrainConfig& config, const text::Tokenizer& tokenizer) {
-  const text::ChatFormat format = text::ChatFormat::named(config.chat_format);
+  const auto format = text::ChatFormat::find(config.chat_format, &tokenizer);
   Texts texts;
   Progress progress("tokenising", 0, "texts");
   for (const data::DocumentSource& source : config.data) {
-    data::for_each_document(source, format, [&](const data::Document& document) {
+    data::for_each_document(source, format ? &*format : nullptr, [&](const data::Document& document) {
       std::vector<int32_t> ids = tokenizer.encode_rendered(document.text);
       if (!document.is_chat && tokenizer.eos_id() && (ids.empty() || ids.back() != *tokenizer.eos_id()))
         ids.push_back(*tokenizer.eos_id());
@@ -86,7 +86,7 @@ PretrainConfig parse_pretrain_config(Config config) {
   run.out = config.required<std::string>("out");
   run.tokenizer = config.required<std::string>("tokenizer");
   config.get("chat_format", run.chat_format);
-  text::ChatFormat::named(run.chat_format);
+  text::ChatFormat::check_name(run.chat_format);
   int64_t seed = static_cast<int64_t>(run.seed);
   config.get("seed", seed);
   run.seed = static_cast<uint64_t>(seed);

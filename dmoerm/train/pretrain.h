@@ -15,7 +15,7 @@ namespace dmoerm::train {
 
 struct PretrainConfig {
   std::filesystem::path out, tokenizer;
-  std::string family = "llama", chat_format = "plain";
+  std::string family = "llama", chat_format = "template";
   uint64_t seed = 1;
   nn::DecoderConfig model;  // vocab_size is the tokenizer's
   std::vector<data::DocumentSource> data;

@@ -19,6 +19,23 @@ void read_preference_stage(Config table, PreferenceStage& stage) {
   if (stage.preference.token_budget < 1) table.invalid("token_budget", "a positive number of tokens");
 }
 
+// Of a base with MoE layers that is trained whole.
+void read_router_losses(Config& table, const std::string& form, nn::RouterLossOptions& options) {
+  table.get("balance_loss", options.balance);
+  table.get("z_loss", options.z);
+  std::string scope = "micro";
+  table.get_choice("balance_scope", scope, {"micro", "group", "global"});
+  options.scope = scope == "group"    ? nn::BalanceScope::Group
+                  : scope == "global" ? nn::BalanceScope::Global
+                                      : nn::BalanceScope::MicroBatch;
+  const auto check = [&](const char* key, double weight) {
+    if (!(weight >= 0) || (weight > 0 && form != "full"))
+      table.invalid(key, "0, or with form = \"full\" a positive number");
+  };
+  check("balance_loss", options.balance);
+  check("z_loss", options.z);
+}
+
 void read_aggregator_stage(Config table, AggregatorStage& stage) {
   read_train_options(table, stage.train);
   table.get_choice("start", stage.start, {"linear", "random"});
@@ -105,7 +122,7 @@ RunConfig parse_run_config(Config config) {
   config.get("seed", seed);
   run.seed = static_cast<uint64_t>(seed);
   config.get("chat_format", run.encode.chat_format);
-  text::ChatFormat::named(run.encode.chat_format);  // an unknown name is an error here, not hours later
+  text::ChatFormat::check_name(run.encode.chat_format);  // an unknown name is an error here, not hours later
   config.get("max_tokens", run.encode.max_tokens);
   if (run.encode.max_tokens < 2) config.invalid("max_tokens", "at least 2");
   std::string too_long = "truncate";
@@ -124,6 +141,7 @@ RunConfig parse_run_config(Config config) {
     train.get_choice("form", run.phase1_form, {"full", "lora"});
     read_lora_options(train.table("lora"), run.phase1_lora);
     read_preference_stage(train, run.phase1);
+    read_router_losses(train, run.phase1_form, run.phase1.preference.router_loss);
     config.finish();
     return run;
   }
@@ -141,6 +159,7 @@ RunConfig parse_run_config(Config config) {
   phase1.get_choice("form", run.phase1_form, {"full", "lora"});
   read_lora_options(phase1.table("lora"), run.phase1_lora);
   read_preference_stage(phase1, run.phase1);
+  read_router_losses(phase1, run.phase1_form, run.phase1.preference.router_loss);
   Config phase2 = config.table("phase2");
   read_preference_stage(phase2, run.phase2);
   run.phase2_lora = run.phase1_lora;

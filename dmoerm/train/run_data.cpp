@@ -52,6 +52,7 @@ uint64_t data_key(const RunConfig& config, const data::GroupEncoder& encoder) {
 
 data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& tokenizer) {
   data::GroupEncoder encoder(tokenizer, config.encode);
+  log().info("chat format: {}", encoder.chat_format_description());
   RunReader reader(config);
   Progress progress("reading", 0, "records");
   const bool single = config.kind == "single";
@@ -87,6 +88,7 @@ int64_t task_index(const std::vector<data::TaskPoints>& tasks, const std::string
 
 RouterData load_router_data(const RunConfig& config, const text::Tokenizer& tokenizer) {
   data::GroupEncoder encoder(tokenizer, config.encode);
+  log().info("chat format: {}", encoder.chat_format_description());
   RunReader reader(config);
   RouterData result;
   std::set<std::pair<uint64_t, int64_t>> seen;

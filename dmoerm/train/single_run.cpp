@@ -4,6 +4,7 @@
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/runtime.h"
+#include "dmoerm/text/tokenizer_settings.h"
 #include "dmoerm/train/double_layer_run.h"
 #include "dmoerm/train/run_data.h"
 
@@ -26,33 +27,12 @@ void fill_lane(PreferenceLane& lane, const RunConfig& config, const data::GroupS
   }
 }
 
-// transformers scores the last token that is not padding, so the padding token must never end a sequence.
-int64_t choose_padding(const text::Tokenizer& tokenizer, const data::GroupStore& store) {
-  std::set<int32_t> last;
+// The ids that end sequences of the data.
+std::set<int32_t> closing_ids(const data::GroupStore& store) {
+  std::set<int32_t> closing;
   for (int64_t group = 0; group < store.size(); ++group)
-    for (const auto& sequence : store.get(group).sequences) last.insert(sequence.back());
-  std::vector<std::optional<int32_t>> candidates = {tokenizer.pad_id()};
-  for (const char* name :
-       {"<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>"})
-    candidates.push_back(tokenizer.token_id(name));
-  candidates.push_back(tokenizer.bos_id());
-  candidates.push_back(tokenizer.eos_id());
-  for (const auto& candidate : candidates)
-    if (candidate && last.count(*candidate) == 0) return *candidate;
-  fail("train",
-       "the tokenizer has no token for padding that never closes an answer: add a <pad> token to it");
-}
-
-// What any tool needs to score as we do: the padding token, the length limit and the chat format.
-void write_tokenizer_settings(const fs::path& directory, const RunConfig& config,
-                              const text::Tokenizer& tokenizer, int64_t padding) {
-  const fs::path file = directory / "tokenizer_config.json";
-  Json settings = fs::exists(file) ? load_json(file) : Json::object();
-  const auto id = static_cast<int32_t>(padding);
-  settings["pad_token"] = tokenizer.decode({&id, 1});
-  settings["model_max_length"] = config.encode.max_tokens;
-  settings["chat_template"] = text::ChatFormat::named(config.encode.chat_format).chat_template();
-  write_file_atomically(file, dump_json(settings, 2) + "\n");
+    for (const auto& sequence : store.get(group).sequences) closing.insert(sequence.back());
+  return closing;
 }
 
 }  // namespace
@@ -69,11 +49,11 @@ void train_single(const RunConfig& config, const RunOptions& options) {
   lane.name = "model";
   lane.head_PD = new_head(base, 1, hash_combine(config.seed, hash64("single")));
   fill_lane(lane, config, store);
-  const int64_t padding = choose_padding(tokenizer, store);
+  const int32_t padding = text::choose_padding(tokenizer, closing_ids(store));
   AtomicDirectory directory(config.out / "model");
   if (config.phase1_form == "lora") {
     std::vector<models::Adapter> adapters = {
-        models::new_adapter(*base.decoder, config.phase1_lora, config.seed)};
+        models::new_adapter(*base.decoder, config.phase1_lora, config.seed, base.names())};
     adapters[0].base_model = fs::absolute(config.base).string();
     std::vector<PreferenceLane> lanes;
     lanes.push_back(std::move(lane));
@@ -83,8 +63,8 @@ void train_single(const RunConfig& config, const RunOptions& options) {
     train_whole(context, "train", base, std::move(lane), config.phase1);
     base.pad_token_id = padding;
     models::save_checkpoint(directory.path(), base);
-    tokenizer.save(directory.path());
-    write_tokenizer_settings(directory.path(), config, tokenizer, padding);
+    text::save_tokenizer(directory.path(), tokenizer,
+                         {config.encode.chat_format, config.encode.max_tokens, padding});
   }
   directory.commit();
 }

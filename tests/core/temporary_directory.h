@@ -14,10 +14,10 @@ class TemporaryDirectoryTest : public ::testing::Test {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     directory_ = fs::temp_directory_path() /
                  (std::string("dmoerm-") + test->test_suite_name() + test->name() + std::to_string(getpid()));
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     fs::create_directories(directory_);
   }
-  ~TemporaryDirectoryTest() override { fs::remove_all(directory_); }
+  ~TemporaryDirectoryTest() override { remove_tree(directory_); }
   fs::path directory_;
 };
 

@@ -11,10 +11,12 @@ using ::testing::HasSubstr;
 
 class DocumentsTest : public TemporaryDirectoryTest {
  protected:
-  std::vector<Document> read(const std::string& content, const std::string& unit, int64_t max_characters = 0) {
+  std::vector<Document> read(const std::string& content, const std::string& unit,
+                             int64_t max_characters = 0) {
     write_file_atomically(directory_ / "file", content);
     std::vector<Document> documents;
-    for_each_document({directory_ / "file", unit, max_characters}, text::ChatFormat::named("chatml"),
+    const text::ChatFormat format = text::ChatFormat::named("chatml");
+    for_each_document({directory_ / "file", unit, max_characters}, &format,
                       [&](const Document& document) { documents.push_back(document); });
     return documents;
   }
@@ -46,7 +48,8 @@ TEST_F(DocumentsTest, RecordsAreRenderedAndKeyedByTheirPrompt) {
 {"prompt": "p", "response": "b"}
 {"messages": [{"role": "user", "content": "q"}]}
 {"text": "raw"}
-)", "records");
+)",
+                              "records");
   ASSERT_EQ(documents.size(), 4u);
   EXPECT_EQ(documents[0].text, "<|im_start|>user\np<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n");
   EXPECT_EQ(documents[0].key, documents[1].key) << "both are held out, or neither";
@@ -56,7 +59,8 @@ TEST_F(DocumentsTest, RecordsAreRenderedAndKeyedByTheirPrompt) {
 
 TEST_F(DocumentsTest, BadRecordsAreNamedByLine) {
   for (const std::string bad : {"{\"prompt\": \"p\"}", "{\"messages\": []}", "{\"text\": 3}", "{"}) {
-    EXPECT_THAT(error_of([&] { read("{\"text\": \"x\"}\n" + bad + "\n", "records"); }), HasSubstr("file:2")) << bad;
+    EXPECT_THAT(error_of([&] { read("{\"text\": \"x\"}\n" + bad + "\n", "records"); }), HasSubstr("file:2"))
+        << bad;
   }
 }
 

@@ -1,5 +1,6 @@
 // The cache of tokenised groups: what goes in comes out; damage and stale caches are noticed.
 #include "dmoerm/data/group_store.h"
+#include "dmoerm/core/file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,10 +20,10 @@ class GroupStoreTest : public testing::Test {
     directory_ =
         std::filesystem::path(testing::TempDir()) /
         ("group_store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    std::filesystem::remove_all(directory_);
+    remove_tree(directory_);
     path_ = directory_ / "cache.groups";
   }
-  ~GroupStoreTest() override { std::filesystem::remove_all(directory_); }
+  ~GroupStoreTest() override { remove_tree(directory_); }
 
   // 5 prompts, the records of prompt p in tasks "even" and "odd" by p's parity, two records each.
   GroupStore build(uint64_t key = 1) {

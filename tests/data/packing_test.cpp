@@ -121,6 +121,20 @@ TEST(Packing, EverySequenceIsReadBack) {
   }
 }
 
+TEST(Packing, SequencesThatAreTooLongShareNothing) {
+  const std::vector<Sequence> sequences = {{1, 2, 3, 4, 5}, {1, 2, 3}, {1, 2, 3, 4, 6, 7}, {1, 2, 9}};
+  const auto items = items_of(sequences);
+  const auto batch = pack(items, 0, true, 3);
+  expect_consistent(items, batch, 0);
+  EXPECT_EQ(batch.num_tokens(), 5 + 6 + 2 + 1 + 1);
+  const std::vector<std::span<const int32_t>> views(sequences.begin(), sequences.end());
+  EXPECT_EQ(packed_size(views, true, 3), batch.num_tokens());
+  for (const Segment& segment : batch.segments->segments)
+    if (segment.parent >= 0) {
+      EXPECT_LE(batch.segments->position_of(segment) + segment.length, 3);
+    }
+}
+
 TEST(Packing, PromptIsComputedOnce) {
   std::vector<Sequence> sequences;
   for (int32_t answer = 0; answer < 64; ++answer) sequences.push_back({1, 2, 3, 4, 5, 6, 7, 8, 100 + answer});

@@ -12,9 +12,9 @@ namespace dmoerm::data {
 namespace {
 
 using Sequence = std::vector<int32_t>;
-using Tokens = std::span<const int32_t>;
+using TokenSpan = std::span<const int32_t>;
 
-std::vector<Tokens> views(const std::vector<Sequence>& sequences) {
+std::vector<TokenSpan> views(const std::vector<Sequence>& sequences) {
   return {sequences.begin(), sequences.end()};
 }
 

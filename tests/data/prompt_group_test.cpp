@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/core/file.h"
 #include "dmoerm/data/reader.h"
 
 namespace dmoerm::data {
@@ -180,6 +182,49 @@ TEST(GroupEncoder, RouterReadsTheUsersTurns) {
   words.push_back(eos);
   EXPECT_EQ(chatml.encode_router_input(text), words);
   EXPECT_EQ(encoder("chatml", 2).encode_router_input(text), last(words, 2));
+}
+
+// The checkpoint's own template is the default; its closing tokens are kept too.
+TEST(GroupEncoder, CheckpointsTemplateRendersMessages) {
+  const fs::path directory = fs::temp_directory_path() / fmt::format("dmoerm_template_{}", getpid());
+  fs::create_directories(directory);
+  fs::copy_file(DMOERM_TEST_DATA "/tokenizer-byte_level/tokenizer.json", directory / "tokenizer.json",
+                fs::copy_options::overwrite_existing);
+  write_file_atomically(
+      directory / "chat_template.jinja",
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{{ '<think>\n"
+      "</think>\n' }}{% endif %}{{ m.content | trim }}<|im_end|>{% endfor %}{% if "
+      "add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
+  const auto own = text::Tokenizer::load(directory);
+  remove_tree(directory);
+  const auto whole = GroupEncoder(own, {}).encode(record(kChat));
+  EXPECT_EQ(whole.sequences[0],
+            own.encode("<|im_start|>user\nWhat is 2+2?<|im_end|><|im_start|>assistant\n<think>\n</think>\n"
+                       "It is four.<|im_end|>"));
+  GroupEncoder cutting(own, {.max_tokens = 12});
+  const auto cut = cutting.encode(record(R"({"prompt":[{"role":"user","content":"Hi"}],"responses":[")" +
+                                         repeat("many words ", 50) + R"("]})"));
+  const Tokens answer = own.encode("<think>\n</think>\n" + repeat("many words ", 50));
+  EXPECT_EQ(Tokens(cut.sequences[0].begin(), cut.sequences[0].end() - 1),
+            Tokens(answer.begin(), answer.begin() + 11));
+  EXPECT_EQ(cut.sequences[0].back(), *own.token_id("<|im_end|>"));
+  EXPECT_NE(cutting.fingerprint(),
+            GroupEncoder(own, {.chat_format = "chatml", .max_tokens = 12}).fingerprint());
+}
+
+// Only messages need a format.
+TEST(GroupEncoder, WithoutTemplateAFormatHasToBeNamed) {
+  GroupEncoder none(tokenizer(), {});
+  try {
+    none.encode(record(kChat));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("record r: [chat format] the tokenizer has no chat template"));
+    EXPECT_THAT(error.what(), HasSubstr("chat_format = \"chatml\""));
+  }
+  EXPECT_EQ(none.encode(record(R"({"prompt":"a","responses":["b"]})")).sequences.size(), 1u);
+  EXPECT_FALSE(none.encode_router_input(record(kChat)).empty());
+  EXPECT_EQ(none.chat_format_description(), "none, so that messages cannot be read");
 }
 
 TEST(MergeGroups, KeepsEveryRecordAndSharesEqualSequences) {

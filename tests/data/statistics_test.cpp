@@ -1,5 +1,6 @@
 // Splits, statistics, and whole-file operations.
 #include "dmoerm/data/statistics.h"
+#include "dmoerm/core/file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -24,10 +25,10 @@ class FilesTest : public testing::Test {
   FilesTest() {
     directory_ = std::filesystem::path(testing::TempDir()) /
                  ("data_files_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    std::filesystem::remove_all(directory_);
+    remove_tree(directory_);
     std::filesystem::create_directories(directory_);
   }
-  ~FilesTest() override { std::filesystem::remove_all(directory_); }
+  ~FilesTest() override { remove_tree(directory_); }
   std::filesystem::path write(const std::string& name, const std::string& text) const {
     std::ofstream(directory_ / name, std::ios::binary) << text;
     return directory_ / name;

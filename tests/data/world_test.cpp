@@ -131,7 +131,7 @@ TEST(World, WritesFilesThatTheReaderReads) {
   EXPECT_FALSE(reader.next(record));
   EXPECT_EQ(std::ranges::count(read_file(files.pretraining), '\n'), 4);
   EXPECT_EQ(std::ranges::count(read_file(files.test), '\n'), 10);
-  fs::remove_all(directory);
+  remove_tree(directory);
 }
 
 }  // namespace

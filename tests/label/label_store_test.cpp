@@ -1,5 +1,6 @@
 // The label store: nothing answered is asked again, whenever the program was killed.
 #include "dmoerm/label/label_store.h"
+#include "dmoerm/core/file.h"
 
 #include <gmock/gmock.h>
 
@@ -56,10 +57,10 @@ class LabelStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
     directory_ = fs::path(::testing::TempDir()) / "dmoerm_label_store";
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     path_ = directory_ / "labels.jsonl";
   }
-  void TearDown() override { fs::remove_all(directory_); }
+  void TearDown() override { remove_tree(directory_); }
 
   LabelSummary run(Judge&& judge, const std::vector<PreferenceRecord>& records = two_records()) {
     return run(judge, records);
@@ -115,7 +116,7 @@ TEST_F(LabelStoreTest, ResumesAfterAKillAtAnyCall) {
   run(TestJudge());
   const std::string expected = read_file(path_);
   for (int killed_at = 0; killed_at <= kCalls; ++killed_at) {
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     TestJudge first, second;
     first.dies_after = killed_at;
     if (killed_at < kCalls) {

@@ -90,7 +90,7 @@ TEST_F(ApiKeyTest, ComesFromAVariableOrAFileAndIsRedacted) {
   write_file_atomically(directory_ / "key", "  sk-secret\n");
   const ApiKey key = ApiKey::from_file(directory_ / "key");
   EXPECT_EQ(key.header(), "Authorization: Bearer sk-secret");
-  EXPECT_EQ(key.redacted("a sk-secret, sk-secretsk-secret"), "a [key], [key][key]");
+  EXPECT_EQ(key.redacted(std::string("a sk-secret, sk-secretsk-secret")), "a [key], [key][key]");
   const Json json = {{"sk-secret", {"Bearer sk-secret", 1, {{"x", "sk-secret"}}}}};
   EXPECT_EQ(key.redacted_json(json), Json::parse(R"({"[key]": ["Bearer [key]", 1, {"x": "[key]"}]})"));
   setenv("DMOERM_TEST_KEY", "sk-other", 1);
@@ -136,8 +136,10 @@ TEST(ChatAnswer, SortsAnswers) {
   for (const long status : {301, 307, 401, 402, 403})
     EXPECT_EQ(answer_to(status, "").kind, Kind::Stop) << status;
   EXPECT_EQ(answer_to(429, R"({"error": {"code": "insufficient_quota"}})").kind, Kind::Stop);
-  for (const char* broken : {"", "{\"choices\": [", "<html>busy</html>", "\xff"}) {
-    EXPECT_EQ(answer_to(200, broken).kind, Kind::Retry) << broken;
+  const std::string deep = std::string(2'000'000, '[') + std::string(2'000'000, ']');
+  for (const std::string& broken : {std::string(), std::string("{\"choices\": ["),
+                                    std::string("<html>busy</html>"), std::string("\xff"), deep}) {
+    EXPECT_EQ(answer_to(200, broken).kind, Kind::Retry) << broken.substr(0, 20);
     EXPECT_TRUE(answer_to(200, broken).may_be_paid);
   }
   EXPECT_EQ(answer_to(200, chat_reply("1").body, "closed early").kind, Kind::Retry);

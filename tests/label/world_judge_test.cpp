@@ -1,5 +1,6 @@
 // The world's judge: its error and bias, and labelling files from end to end.
 #include "dmoerm/label/world_judge.h"
+#include "dmoerm/core/file.h"
 
 #include <gmock/gmock.h>
 
@@ -55,11 +56,11 @@ class LabelFiles : public ::testing::Test {
  protected:
   void SetUp() override {
     directory_ = fs::path(::testing::TempDir()) / "dmoerm_label_files";
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     files_ =
         data::write_world(World(), directory_, {.train = 4, .validation = 0, .test = 0, .pretraining = 0});
   }
-  void TearDown() override { fs::remove_all(directory_); }
+  void TearDown() override { remove_tree(directory_); }
   fs::path directory_;
   data::WorldFiles files_;
 };

@@ -42,17 +42,26 @@ TEST_P(Fixture, HiddenStatesAndLogits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Transformers, Fixture,
-                         testing::Values("llama-seq", "llama-lm", "llama_tied_bias_sharded-seq",
-                                         "llama_tied_bias_sharded-lm", "llama_rope_llama3-seq",
-                                         "llama_rope_llama3-lm", "qwen2-seq", "qwen2-lm", "qwen2_labels3-seq",
-                                         "qwen2_labels3-lm"));
-
-TEST(Fixtures, YarnIsRefusedByName) {
-  for (const char* name : {"llama_rope_yarn-seq", "llama_rope_yarn-lm"})
-    EXPECT_THAT(error_of([&] { load_checkpoint(fixture(name)); }),
-                testing::AllOf(testing::HasSubstr("yarn"), testing::HasSubstr("config.json")));
+// Every sequence beside two relatives that share a part of it, in a group.
+TEST_P(Fixture, SharedPrefixesChangeNothing) {
+  torch::NoGradGuard no_grad;
+  const Checkpoint model = load_checkpoint(fixture(GetParam()));
+  const NamedTensors expected = load_safetensors(fixture(GetParam()) / "expected.safetensors");
+  for (int i = 0; expected.count(fmt::format("ids.{}", i)) > 0; ++i) {
+    const std::vector<int32_t> ids = ids_of(expected.at(fmt::format("ids.{}", i)));
+    std::vector<int32_t> longer = ids, other(ids.begin(), ids.end() - 2);
+    longer.insert(longer.end(), {3, 4});
+    other.push_back(9);
+    const std::vector<data::PackItem> items = {{longer, 0}, {ids, 0}, {other, 0}};
+    const data::PackedBatch batch = data::pack(items);
+    EXPECT_LT(batch.num_tokens(), batch.num_unshared_tokens);
+    const Tensor last = model.decoder->last_hidden(nn::to_device(batch, torch::kCPU));
+    expect_close(last[1], expected.at(fmt::format("hidden_last3.{}", i))[-1], kTolerance,
+                 fmt::format("{} sequence {} shared", GetParam(), i));
+  }
 }
+
+INSTANTIATE_TEST_SUITE_P(Transformers, Fixture, testing::ValuesIn(kFixtures));
 
 class ExpertFixture : public testing::TestWithParam<const char*> {
  protected:

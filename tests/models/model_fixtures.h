@@ -17,6 +17,39 @@
 
 namespace dmoerm::models {
 
+// Every checkpoint with reference outputs.
+inline constexpr const char* kFixtures[] = {"deepseek_v2-seq",
+                                            "deepseek_v2-lm",
+                                            "deepseek_v3-seq",
+                                            "deepseek_v3-lm",
+                                            "gpt_neox-seq",
+                                            "gpt_neox-lm",
+                                            "gpt_neox_sequential-seq",
+                                            "gpt_neox_sequential-lm",
+                                            "llama-seq",
+                                            "llama-lm",
+                                            "llama_tied_bias_sharded-seq",
+                                            "llama_tied_bias_sharded-lm",
+                                            "llama_rope_llama3-seq",
+                                            "llama_rope_llama3-lm",
+                                            "llama_rope_yarn-seq",
+                                            "llama_rope_yarn-lm",
+                                            "mistral-seq",
+                                            "mistral-lm",
+                                            "mixtral-seq",
+                                            "mixtral-lm",
+                                            "olmoe-lm",
+                                            "qwen2-seq",
+                                            "qwen2-lm",
+                                            "qwen2_labels3-seq",
+                                            "qwen2_labels3-lm",
+                                            "qwen2_moe-seq",
+                                            "qwen2_moe-lm",
+                                            "qwen3-seq",
+                                            "qwen3-lm",
+                                            "qwen3_moe-seq",
+                                            "qwen3_moe-lm"};
+
 inline fs::path fixture(const std::string& name) {
   return fs::path(DMOERM_TEST_DATA) / name;
 }
@@ -64,7 +97,7 @@ class TemporaryDirectory {
       fs::permissions(entry, fs::perms::owner_write, fs::perm_options::add);
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { fs::remove_all(path_); }
+  ~TemporaryDirectory() { remove_tree(path_); }
   const fs::path& path() const { return path_; }
 
  private:

@@ -2,110 +2,90 @@
 #include "dmoerm/nn/decoder.h"
 
 #include "dmoerm/core/error.h"
-#include "tests/nn/tiny_decoder.h"
+#include "tests/nn/plain_decoder.h"
 
 namespace dmoerm::nn {
 namespace {
 
-Tensor plain_norm(const Tensor& x, const Tensor& weight, double eps) {
-  return x / (x.square().mean(-1, true) + eps).sqrt() * weight;
-}
-
-double plain_frequency(const RotaryConfig& rotary, int64_t pair, int64_t head_dim) {
-  const double frequency = std::pow(rotary.theta, -2.0 * pair / head_dim);
-  if (rotary.type == "linear") return frequency / rotary.factor;
-  if (rotary.type == "default") return frequency;
-  const double turns = rotary.original_max_position * frequency / (2 * M_PI);  // over the original length
-  if (turns < rotary.low_freq_factor) return frequency / rotary.factor;
-  if (turns > rotary.high_freq_factor) return frequency;
-  const double smooth = (turns - rotary.low_freq_factor) / (rotary.high_freq_factor - rotary.low_freq_factor);
-  return ((1 - smooth) / rotary.factor + smooth) * frequency;
-}
-
-// x [L, C], turned channel by channel.
-Tensor plain_rotary(const Tensor& x, const RotaryConfig& rotary) {
-  Tensor y = x.clone();
-  auto from = x.accessor<double, 2>(), to = y.accessor<double, 2>();
-  const int64_t half = x.size(1) / 2;
-  for (int64_t t = 0; t < x.size(0); ++t)
-    for (int64_t i = 0; i < half; ++i) {
-      const double angle = t * plain_frequency(rotary, i, x.size(1));
-      to[t][i] = from[t][i] * std::cos(angle) - from[t][i + half] * std::sin(angle);
-      to[t][i + half] = from[t][i + half] * std::cos(angle) + from[t][i] * std::sin(angle);
-    }
-  return y;
-}
-
-double plain_activation(const std::string& name, double x) {
-  if (name == "silu") return x / (1 + std::exp(-x));
-  if (name == "relu") return std::max(0.0, x);
-  if (name == "gelu") return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-}
-
-// Hidden states [L, D] of one sequence, experts merged into the weights.
-Tensor plain_hidden(const Decoder& decoder, const std::vector<int32_t>& tokens, const LoraExpert* expert) {
-  const DecoderConfig& config = decoder.config();
-  const auto weight = [&](const std::string& name) { return decoder.weights().at(name).to(torch::kFloat64); };
-  const auto linear = [&](const std::string& name, const Tensor& x) {
-    Tensor w = weight(name + ".weight");
-    if (expert != nullptr && expert->pairs.count(name) > 0) {
-      const ops::LoraPair& pair = expert->pairs.at(name);
-      w = w + pair.scale * torch::mm(pair.b.to(torch::kFloat64), pair.a.to(torch::kFloat64));
-    }
-    Tensor y = torch::mm(x, w.t());
-    return decoder.weights().count(name + ".bias") > 0 ? y + weight(name + ".bias") : y;
-  };
-  const auto length = static_cast<int64_t>(tokens.size());
-  Tensor x = weight("embed_tokens.weight").index_select(0, torch::tensor(tokens).to(torch::kInt64));
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    const std::string prefix = fmt::format("layers.{}.", layer);
-    const Tensor n = plain_norm(x, weight(prefix + "input_layernorm.weight"), config.norm_eps);
-    const Tensor q = linear(prefix + "self_attn.q_proj", n), k = linear(prefix + "self_attn.k_proj", n),
-                 v = linear(prefix + "self_attn.v_proj", n);
-    std::vector<Tensor> heads;
-    for (int64_t head = 0; head < config.num_heads; ++head) {
-      const int64_t c = config.head_dim, kv = head / (config.num_heads / config.num_kv_heads);
-      const Tensor qh = plain_rotary(q.narrow(1, head * c, c), config.rotary);
-      const Tensor kh = plain_rotary(k.narrow(1, kv * c, c), config.rotary);
-      Tensor scores = torch::mm(qh, kh.t()) / std::sqrt(static_cast<double>(c));
-      auto score = scores.accessor<double, 2>();
-      for (int64_t i = 0; i < length; ++i)
-        for (int64_t j = 0; j < length; ++j)
-          if (j > i || (config.window_of(layer) > 0 && i - j >= config.window_of(layer))) score[i][j] = -1e30;
-      heads.push_back(torch::mm(scores.softmax(1), v.narrow(1, kv * c, c)));
-    }
-    x = x + linear(prefix + "self_attn.o_proj", torch::cat(heads, 1));
-    const Tensor m = plain_norm(x, weight(prefix + "post_attention_layernorm.weight"), config.norm_eps);
-    Tensor gate = linear(prefix + "mlp.gate_proj", m).contiguous();
-    for (int64_t i = 0; i < gate.numel(); ++i)
-      gate.data_ptr<double>()[i] = plain_activation(config.activation, gate.data_ptr<double>()[i]);
-    x = x + linear(prefix + "mlp.down_proj", gate * linear(prefix + "mlp.up_proj", m));
-  }
-  return plain_norm(x, weight("norm.weight"), config.norm_eps);
-}
-
 std::vector<std::pair<std::string, DecoderConfig>> variants() {
-  const DecoderConfig plain = tiny_config();
-  DecoderConfig biases = plain, linear = plain, llama3 = plain, window = plain, some_windowed = plain;
-  biases.qkv_bias = biases.o_bias = biases.mlp_bias = true;
-  biases.num_kv_heads = 4;
-  biases.activation = "gelu";
-  linear.rotary = {"linear", 100, 4};
-  linear.activation = "relu";
-  llama3.rotary = {"llama3", 50, 4, 1, 4, 16};
-  llama3.activation = "gelu_new";
-  llama3.num_kv_heads = 1;
-  window.sliding_window = 3;
-  some_windowed.sliding_window = 5;
-  some_windowed.windowed_layers = {false, true};
-  some_windowed.num_layers = 2;
-  return {{"plain", plain},
-          {"biases, gelu", biases},
-          {"linear rotary, relu", linear},
-          {"llama3, gelu_new, one kv head", llama3},
-          {"window", window},
-          {"one windowed layer", some_windowed}};
+  std::vector<std::pair<std::string, DecoderConfig>> result;
+  const auto add = [&](const char* name, auto change) {
+    result.emplace_back(name, tiny_config());
+    change(result.back().second);
+  };
+  add("plain", [](auto&) {});
+  add("biases, gelu", [](auto& c) {
+    c.qkv_bias = c.o_bias = c.mlp_bias = true;
+    c.num_kv_heads = 4;
+    c.activation = "gelu";
+  });
+  add("linear rotary, relu", [](auto& c) {
+    c.rotary = {"linear", 100, 4};
+    c.activation = "relu";
+  });
+  add("llama3, gelu_new, one kv head", [](auto& c) {
+    c.rotary = {"llama3", 50, 4, 1, 4, 16};
+    c.activation = "gelu_new";
+    c.num_kv_heads = 1;
+  });
+  add("dynamic rotary, quick_gelu", [](auto& c) {
+    c.rotary = {.type = "dynamic", .theta = 100, .factor = 3, .original_max_position = 8};
+    c.activation = "quick_gelu";
+  });
+  add("yarn", [](auto& c) {
+    c.rotary = {.type = "yarn", .theta = 100, .factor = 4, .original_max_position = 30, .beta_fast = 4};
+  });
+  add("yarn, own attention factor, not truncated", [](auto& c) {
+    c.rotary = {.type = "yarn", .theta = 90, .factor = 4, .original_max_position = 30, .beta_fast = 3};
+    c.rotary.attention_factor = 0.7;
+    c.rotary.truncate = false;
+  });
+  add("window", [](auto& c) { c.sliding_window = 3; });
+  add("one windowed layer", [](auto& c) {
+    c.sliding_window = 5;
+    c.windowed_layers = {false, true};
+  });
+  add("norms of query and key heads", [](auto& c) { c.query_key_norm = QueryKeyNorm::Head; });
+  add("norms of queries and keys", [](auto& c) { c.query_key_norm = QueryKeyNorm::All; });
+  const auto gpt_neox = [](auto& c) {
+    c.norm = NormKind::Layer;
+    c.norm_eps = 1e-3;
+    c.num_kv_heads = 4;
+    c.rotary_dim = 4;
+    c.fused_qkv = c.qkv_bias = c.o_bias = c.mlp_bias = true;
+    c.gated_mlp = false;
+    c.activation = "gelu_fast";
+  };
+  add("gpt_neox, sequential", gpt_neox);
+  add("gpt_neox, parallel", [&](auto& c) {
+    gpt_neox(c);
+    c.parallel_residual = true;
+  });
+  const auto latent = [](auto& c) {
+    c.num_kv_heads = 4;
+    c.head_dim = 14;
+    c.latent = {.query_rank = 10, .key_value_rank = 6, .plain_dim = 8, .rotary_dim = 6, .value_dim = 5};
+  };
+  add("latent", latent);
+  add("latent, queries not compressed, wide values, biases, halves", [&](auto& c) {
+    latent(c);
+    c.latent->query_rank = 0;
+    c.latent->value_dim = 17;
+    c.latent->interleaved = false;
+    c.qkv_bias = c.o_bias = true;
+  });
+  add("latent, yarn with mscales, window", [&](auto& c) {
+    latent(c);
+    c.rotary = {.type = "yarn", .theta = 100, .factor = 4, .original_max_position = 30, .beta_fast = 4};
+    c.rotary.mscale = 0.7;
+    c.rotary.mscale_all_dim = 1.3;
+    c.sliding_window = 4;
+  });
+  add("latent, dynamic", [&](auto& c) {
+    latent(c);
+    c.rotary = {.type = "dynamic", .theta = 100, .factor = 2, .original_max_position = 9};
+  });
+  return result;
 }
 
 TEST(Decoder, EqualsPlainReference) {
@@ -129,9 +109,26 @@ TEST(Decoder, LastHiddenIsHiddenOfLastTokens) {
     const Decoder decoder = tiny_decoder(config);
     const ExpertSet experts = tiny_experts(config);
     for (const auto& [group, sequences] : awkward_groups()) {
-      const Batch batch = packed(sequences, 3);
+      const Batch batch = packed(sequences, 3, true, config.rotary.longest_common());
       const Tensor all = decoder.hidden(batch, &experts).index_select(0, batch.last_token_R);
       expect_near(decoder.last_hidden(batch, &experts), all, 1e-5, name + ", " + group);
+    }
+  }
+}
+
+// Each sequence as if it were alone, whatever it shares with its group.
+TEST(Decoder, SharingChangesNothing) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, config] : variants()) {
+    const Decoder decoder = tiny_decoder(config, torch::kFloat64), fast = tiny_decoder(config);
+    for (const auto& [group, sequences] : awkward_groups()) {
+      const Batch batch = packed(sequences, 0, true, config.rotary.longest_common());
+      const Tensor together = decoder.last_hidden(batch), kernels = fast.last_hidden(batch);
+      for (size_t i = 0; i < sequences.size(); ++i) {
+        const Tensor expected = plain_hidden(decoder, sequences[i], nullptr)[-1];
+        expect_near(together[static_cast<int64_t>(i)], expected, 2e-5, name + ", " + group);
+        expect_near(kernels[static_cast<int64_t>(i)], expected, 5e-5, name + ", " + group + ", float32");
+      }
     }
   }
 }
@@ -182,7 +179,24 @@ TEST(Decoder, RefusesShapesThatNoDecoderHas) {
   EXPECT_THAT(error_with([](auto& c) { c.hidden_size = -4; }), HasSubstr("hidden_size is -4"));
   EXPECT_THAT(error_with([](auto& c) { c.norm_eps = NAN; }), HasSubstr("norm epsilon is nan"));
   EXPECT_THAT(error_with([](auto& c) { c.activation = "tanhh"; }), HasSubstr("\"tanhh\" is not supported"));
-  EXPECT_THAT(error_with([](auto& c) { c.rotary.type = "yarn"; }), HasSubstr("\"yarn\" is not supported"));
+  EXPECT_THAT(error_with([](auto& c) { c.rotary.type = "longrope"; }),
+              HasSubstr("\"longrope\" is not supported"));
+  EXPECT_THAT(error_with([](auto& c) { c.rotary_dim = 10; }), HasSubstr("10 channels of a head are rotated"));
+  EXPECT_THAT(error_with([](auto& c) {
+                c.rotary.type = "dynamic";
+                c.rotary_dim = 2;
+              }),
+              HasSubstr("from 4 to 8"));
+  EXPECT_THAT(error_with([](auto& c) {
+                c.rotary.type = "yarn";
+                c.rotary.theta = 0.5;
+              }),
+              HasSubstr("theta is 0.5"));
+  EXPECT_THAT(error_with([](auto& c) {
+                c.head_dim = 8;
+                c.latent = {.key_value_rank = 0, .plain_dim = 4, .rotary_dim = 4, .value_dim = 4};
+              }),
+              HasSubstr("kv_lora_rank is 0"));
   EXPECT_THAT(error_with([](auto& c) { c.rotary.theta = 0; }), HasSubstr("theta is 0"));
   EXPECT_THAT(error_with([](auto& c) { c.windowed_layers = {true}; }), HasSubstr("given for 1 layers"));
 }

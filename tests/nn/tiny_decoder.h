@@ -83,12 +83,13 @@ inline std::vector<int32_t> join(std::vector<int32_t> a, const std::vector<int32
 
 // Every sequence for every expert 0 … experts - 1 (one group); experts 0: for the base. Items are in the
 // order sequence, then expert.
-inline Batch packed(const Sequences& sequences, int32_t num_experts = 0, bool share = true) {
+inline Batch packed(const Sequences& sequences, int32_t num_experts = 0, bool share = true,
+                    int64_t longest_sharing = INT64_MAX) {
   std::vector<data::PackItem> items;
   for (const auto& sequence : sequences)
     for (int32_t expert = 0; expert < std::max(1, num_experts); ++expert)
       items.push_back({sequence, 0, num_experts == 0 ? -1 : expert});
-  return to_device(data::pack(items, num_experts, share), torch::kCPU);
+  return to_device(data::pack(items, num_experts, share, longest_sharing), torch::kCPU);
 }
 
 // Groups that packing treats differently.

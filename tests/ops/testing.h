@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <functional>
 #include <memory>
 #include <random>
 
@@ -46,6 +47,29 @@ inline std::vector<Tensor> as_leaves(const std::vector<Tensor>& values) {
 inline std::vector<Tensor> gradients(const Tensor& output, const Tensor& direction,
                                      const std::vector<Tensor>& inputs) {
   return torch::autograd::grad({output}, {inputs.begin(), inputs.end()}, {direction});
+}
+
+// Gradients of loss() against central differences: three numbers of each leaf (float64), within `tolerance`.
+inline void expect_finite_differences(const std::function<Tensor()>& loss, const std::vector<Tensor>& leaves,
+                                      double tolerance) {
+  const auto grads = torch::autograd::grad({loss()}, {leaves.begin(), leaves.end()});
+  torch::NoGradGuard no_grad;
+  std::mt19937_64 random(1);
+  for (size_t i = 0; i < leaves.size(); ++i)
+    for (int n = 0; n < 3; ++n) {
+      const auto index = static_cast<int64_t>(random() % leaves[i].numel());
+      double& value = leaves[i].data_ptr<double>()[index];
+      const double start = value, step = 1e-5;
+      value = start + step;
+      const double above = loss().item<double>();
+      value = start - step;
+      const double below = loss().item<double>();
+      value = start;
+      const double expected = (above - below) / (2 * step);
+      EXPECT_NEAR(grads[i].flatten()[index].item<double>(), expected,
+                  tolerance * std::max(1.0, std::abs(expected)))
+          << "leaf " << i << " number " << index;
+    }
 }
 
 }  // namespace dmoerm::ops

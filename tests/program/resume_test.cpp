@@ -23,7 +23,7 @@ class ResumeTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = fs::temp_directory_path() / fmt::format("dmoerm-resume-{}", getpid());
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     const data::World world({.seed = 5});
     data::write_world(world, directory_ / "world",
                       {.train = 24, .validation = 4, .test = 4, .pretraining = 200});
@@ -90,7 +90,7 @@ aliases = ["roleplay", "subj_qa", "obj_qa"]
                               path("tasks.toml"), "--out", path("labels.jsonl")})),
               0);
   }
-  static void TearDownTestSuite() { fs::remove_all(directory_); }
+  static void TearDownTestSuite() { remove_tree(directory_); }
 
   static std::string path(const std::string& name) { return (directory_ / name).string(); }
   static std::string set(const std::string& variable, const std::string& value) {

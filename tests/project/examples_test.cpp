@@ -6,6 +6,7 @@
 
 #include "dmoerm/core/file.h"
 #include "dmoerm/label/measures.h"
+#include "dmoerm/reward/import_model.h"
 #include "dmoerm/train/pretrain.h"
 #include "dmoerm/train/run_config.h"
 
@@ -29,7 +30,7 @@ std::vector<fs::path> example_configurations() {
 }
 
 TEST_F(Examples, AreReadByTheirParsers) {
-  size_t pretrain = 0, tasks = 0, runs = 0;
+  size_t pretrain = 0, tasks = 0, imports = 0, runs = 0;
   for (const fs::path& file : example_configurations()) {
     SCOPED_TRACE(file);
     const std::string name = file.filename();
@@ -39,6 +40,9 @@ TEST_F(Examples, AreReadByTheirParsers) {
     } else if (name == "tasks.toml") {
       EXPECT_NO_THROW(data::load_task_points(file));
       ++tasks;
+    } else if (name == "import.toml") {
+      EXPECT_EQ(reward::load_import_config(file).parts.kind, "double_layer");
+      ++imports;
     } else {
       EXPECT_EQ(train::load_run_config(file).kind, name == "single.toml" ? "single" : "double_layer");
       ++runs;
@@ -46,6 +50,7 @@ TEST_F(Examples, AreReadByTheirParsers) {
   }
   EXPECT_GE(pretrain, 2u);
   EXPECT_GE(tasks, 2u);
+  EXPECT_GE(imports, 1u);
   EXPECT_GE(runs, 4u);
 }
 
@@ -105,8 +110,9 @@ std::string text_of(const models::LoraOptions& o) {
 
 std::string text_of(const train::PreferenceStage& stage) {
   const train::PreferenceOptions& o = stage.preference;
-  return fmt::format("{} | {} {} {} {} {}", text_of(stage.train), o.token_budget, o.label_smoothing,
-                     o.centering, o.share_prefix, o.early_stop);
+  return fmt::format("{} | {} {} {} {} {} | {} {} {}", text_of(stage.train), o.token_budget,
+                     o.label_smoothing, o.centering, o.share_prefix, o.early_stop, o.router_loss.balance,
+                     o.router_loss.z, static_cast<int>(o.router_loss.scope));
 }
 
 std::string text_of(const RunConfig& run) {

@@ -143,7 +143,7 @@ TEST(Report, IsOneFileWithDistinctIds) {
   EXPECT_EQ(count(html, "id='chart2_gpPt0'"), 1u);
   for (const char* outside : {"src=", "href=\"http", "@import", "<link"})
     EXPECT_THAT(html, Not(HasSubstr(outside)));
-  fs::remove_all(file.parent_path());
+  remove_tree(file.parent_path());
 }
 
 }  // namespace

@@ -20,11 +20,6 @@ std::vector<Message> messages_of(const Json& json) {
   return messages;
 }
 
-std::string detected(const std::string& chat_template) {
-  const auto format = ChatFormat::detect(chat_template);
-  return format ? format->name() : "none";
-}
-
 const std::vector<Message> kTalk = {
     {"user", "Hi\nthere"}, {"assistant", "Hello!"}, {"user", "你好"}, {"assistant", ""}};
 
@@ -48,17 +43,8 @@ TEST(ChatFormat, EqualsTheReference) {
 }
 
 TEST(ChatFormat, TemplatesAreTheReferencesOnes) {
-  for (const auto& [name, text] : reference()["templates"].items()) {
+  for (const auto& [name, text] : reference()["templates"].items())
     EXPECT_EQ(ChatFormat::named(name).chat_template(), text.get<std::string>());
-    EXPECT_EQ(detected(text.get<std::string>()), name);
-  }
-  EXPECT_EQ(detected(ChatFormat::named("plain").chat_template()), "plain");
-  // Qwen2's published template, which says the same in other words and writes line ends as escapes.
-  EXPECT_EQ(detected("{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-                     "{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}{% endif %}…"),
-            "qwen2");
-  EXPECT_FALSE(ChatFormat::detect("").has_value());
-  EXPECT_FALSE(ChatFormat::detect("{{ messages[0]['content'] }}").has_value());
 }
 
 TEST(ChatFormat, ParsesWhatItRenders) {
@@ -101,7 +87,7 @@ TEST(ChatFormat, UnknownNamesAndRolesAreRefused) {
     ChatFormat::named("qwen3");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("qwen2, chatml, llama3, mistral, plain"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("chatml, qwen2, llama3, mistral, plain"));
   }
   EXPECT_THROW(ChatFormat::named("qwen2").render(std::vector<Message>{{"tool", "x"}}), Error);
   EXPECT_THROW(ChatFormat::named("mistral").render(std::vector<Message>{{"assistant", "x"}}), Error);

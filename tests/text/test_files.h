@@ -18,7 +18,7 @@ class TestDirectory {
     path_ = name;
   }
   TestDirectory(const TestDirectory&) = delete;
-  ~TestDirectory() { fs::remove_all(path_); }
+  ~TestDirectory() { remove_tree(path_); }
 
   const fs::path& path() const { return path_; }
   fs::path write(const std::string& name, std::string_view content) const {

@@ -40,27 +40,6 @@ TEST(Tokenizer, FixturesExact) {
   }
 }
 
-// Real tokenizers, where a folder with them and their reference ids is at hand.
-TEST(Tokenizer, RealOnesExact) {
-  const char* shared = std::getenv("DMOERM_SHARED");
-  if (shared == nullptr) GTEST_SKIP() << "DMOERM_SHARED is not set";
-  const fs::path folder = fs::path(shared) / "tokenizers";
-  const Json reference = load_json(folder / "tokenizations.json");
-  for (const std::string name : {"qwen2", "gpt2", "neox", "mixtral"}) {
-    const Tokenizer tokenizer = Tokenizer::load(folder / name);
-    for (const std::string& variant : {name, name + "+special"}) {
-      if (!reference.contains(variant)) continue;
-      const bool special = variant != name;  // special tokens added in encoding, left out in decoding
-      for (const Json& item : reference[variant]) {
-        const auto text = item["text"].get<std::string>();
-        const auto ids = item["ids"].get<std::vector<int32_t>>();
-        EXPECT_EQ(tokenizer.encode(text, special), ids) << variant << ": " << text;
-        EXPECT_EQ(tokenizer.decode(ids, special), item["decoded"].get<std::string>()) << variant;
-      }
-    }
-  }
-}
-
 // Merges the pair of lowest rank, the leftmost of equals, again and again over strings.
 std::vector<int32_t> naive_encode(const Json& model, std::vector<std::string> symbols) {
   std::map<std::pair<std::string, std::string>, size_t> ranks;
@@ -235,7 +214,7 @@ std::string load_error(const fs::path& path) {
 TEST(Tokenizer, DamagedFilesAreRefused) {
   const TestDirectory directory;
   const std::string whole = read_file(kFixtures / "tokenizer-byte_level/tokenizer.json");
-  EXPECT_THAT(load_error(directory.path()), testing::HasSubstr("holds no tokenizer.json"));
+  EXPECT_THAT(load_error(directory.path()), testing::HasSubstr("holds no tokenizer.json,"));
   EXPECT_THAT(load_error(directory.path() / "absent.json"), testing::HasSubstr("absent.json"));
   for (const size_t size : {size_t{0}, size_t{1}, whole.size() / 2, whole.size() - 2})
     EXPECT_THAT(load_error(directory.write("cut.json", whole.substr(0, size))),

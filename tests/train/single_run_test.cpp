@@ -50,7 +50,8 @@ class SingleRun : public TrainTest {
 TEST_F(SingleRun, WritesAModelThatLearntAndCanBePadded) {
   train_single(config_, {});
   reward::Scorer scorer = reward::Scorer::load(config_.out / "model");
-  EXPECT_EQ(scorer.model().chat_format, "chatml");  // the template went along
+  EXPECT_EQ(scorer.model().chat_format, "template");  // which went along
+  EXPECT_EQ(scorer.chat_format_description(), "the checkpoint's template, read back as chatml");
   EXPECT_EQ(scorer.model().max_tokens, 64);
   data::PreferenceRecord record;
   record.messages = {{"user", "c1"}};

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
 #include "dmoerm/core/random.h"
 #include "dmoerm/data/group_store.h"
@@ -25,10 +26,10 @@ class TrainTest : public ::testing::Test {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     directory_ = fs::temp_directory_path() /
                  fmt::format("dmoerm-{}-{}-{}", test->test_suite_name(), test->name(), getpid());
-    fs::remove_all(directory_);
+    remove_tree(directory_);
     fs::create_directories(directory_);
   }
-  ~TrainTest() override { fs::remove_all(directory_); }
+  ~TrainTest() override { remove_tree(directory_); }
 
   // A store of records that hold token ids.
   data::GroupStore make_store(const std::vector<data::PreferenceRecord>& records,

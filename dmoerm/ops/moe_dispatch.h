@@ -1,0 +1,48 @@
+// Which rows go to which experts of a MoE layer, and the way there and back. Shapes: T rows, k experts a row,
+// N assignments that are computed (T * k when none is dropped), E experts, D width.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dmoerm/core/compat.h"
+
+namespace dmoerm::ops {
+
+// The assignments (row, expert) that are computed, sorted by expert and, within an expert, by row.
+struct Dispatch {
+  std::vector<int64_t> offsets;  // [E + 1]: sorted rows of expert e are [offsets[e], offsets[e + 1])
+  std::vector<int64_t> rows;     // [N] the row that each sorted row comes from
+  // On the device, int64: place_N [N] the assignment t * k + j of each sorted row; slot_Tk [T, k] the sorted
+  // row of each assignment, -1 where it was dropped.
+  Tensor place_N, slot_Tk;
+
+  int64_t num_dropped() const { return slot_Tk.numel() - static_cast<int64_t>(rows.size()); }
+};
+
+// Every expert takes at most `capacity` rows; what comes later is dropped. All first choices come before all
+// second choices (GShard), within a choice the rows in the given order: empty is the order of the batch, a
+// random order spreads what is dropped, an order by router weight drops the least certain.
+struct Capacity {
+  int64_t rows = 0;  // of an expert; 0: no limit
+  std::span<const int64_t> order;
+};
+
+// Rows of an expert at capacity factor c: ceil(c * T * k / E).
+int64_t expert_capacity(double factor, int64_t num_rows, int64_t top_k, int64_t num_experts);
+
+// expert_Tk [T, k] int64, from 0 to below num_experts. Sorted on the host: waits for the device.
+Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity = {});
+
+// x_TD [T, D] -> the sorted rows [N, D].
+Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan);
+// y_ND [N, D], weight_Tk [T, k] float32 -> [T, D]: the sum of each row's results times their weights, in
+// order of j. A row whose assignments were all dropped is zero.
+Tensor combine_rows(const Tensor& y_ND, const Tensor& weight_Tk, const Dispatch& plan);
+
+// The same in plain operations.
+Tensor gather_rows_reference(const Tensor& x_TD, const Dispatch& plan);
+Tensor combine_rows_reference(const Tensor& y_ND, const Tensor& weight_Tk, const Dispatch& plan);
+
+}  // namespace dmoerm::ops
