@@ -89,6 +89,6 @@ int main(int argc, char** argv) {
   fmt::print("processor time, server included: {:.2f} ms a request\n",
              1000 * (processor_seconds() - processor) / static_cast<double>(summary.calls));
   fmt::print("resident after a tenth: {:.1f} MB, at most: {:.1f} MB\n", early, most);
-  fs::remove_all(directory);
+  remove_tree(directory);
   return 0;
 }

@@ -76,6 +76,15 @@ void read_usage(const Json& json, ChatAnswer& answer) {
   answer.counted = true;
 }
 
+// Nothing for what is no JSON, or lies too deep.
+std::optional<Json> read_json(const std::string& body, const ApiKey& key) {
+  try {
+    return key.redacted_json(parse_json(body, "answer"));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 ChatAnswer failed(ChatAnswer::Kind kind, std::string why) {
   ChatAnswer answer;
   answer.kind = kind;
@@ -113,18 +122,18 @@ ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_
     answer.may_be_paid = response.sent;
     return answer;
   }
-  const Json json = key.redacted_json(Json::parse(response.body, nullptr, false));
-  if (!success) return read_error_status(response, json, now);
-  if (json.is_discarded()) {
+  const std::optional<Json> json = read_json(response.body, key);
+  if (!success) return read_error_status(response, json.value_or(nullptr), now);
+  if (!json) {
     ChatAnswer answer = failed(Kind::Retry, "the answer is no JSON: " + one_line(response.body));
     answer.may_be_paid = true;
     return answer;
   }
   ChatAnswer answer;
-  answer.verdict = read_content(json);
-  answer.verdict.raw = json;
+  answer.verdict = read_content(*json);
+  answer.verdict.raw = *json;
   answer.may_be_paid = true;
-  read_usage(json, answer);
+  read_usage(*json, answer);
   return answer;
 }
 

@@ -45,7 +45,12 @@ std::string shown(std::string_view text) {
 Found json_form(std::string_view answer) {
   const size_t begin = answer.find('{'), end = answer.rfind('}');
   if (begin == std::string_view::npos || end == std::string_view::npos || end < begin) return std::nullopt;
-  const Json json = Json::parse(answer.substr(begin, end - begin + 1), nullptr, false);
+  Json json;
+  try {
+    json = parse_json(answer.substr(begin, end - begin + 1), "answer");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
   if (!json.is_object()) return std::nullopt;
   const auto winner = json.find("winner");
   if (winner == json.end()) return std::nullopt;

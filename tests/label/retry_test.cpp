@@ -136,8 +136,10 @@ TEST(ChatAnswer, SortsAnswers) {
   for (const long status : {301, 307, 401, 402, 403})
     EXPECT_EQ(answer_to(status, "").kind, Kind::Stop) << status;
   EXPECT_EQ(answer_to(429, R"({"error": {"code": "insufficient_quota"}})").kind, Kind::Stop);
-  for (const char* broken : {"", "{\"choices\": [", "<html>busy</html>", "\xff"}) {
-    EXPECT_EQ(answer_to(200, broken).kind, Kind::Retry) << broken;
+  const std::string deep = std::string(2'000'000, '[') + std::string(2'000'000, ']');
+  for (const std::string& broken : {std::string(), std::string("{\"choices\": ["),
+                                    std::string("<html>busy</html>"), std::string("\xff"), deep}) {
+    EXPECT_EQ(answer_to(200, broken).kind, Kind::Retry) << broken.substr(0, 20);
     EXPECT_TRUE(answer_to(200, broken).may_be_paid);
   }
   EXPECT_EQ(answer_to(200, chat_reply("1").body, "closed early").kind, Kind::Retry);

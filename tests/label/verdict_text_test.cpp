@@ -65,6 +65,8 @@ TEST(VerdictText, SaysWhyThereIsNone) {
   EXPECT_EQ(parse_verdict("{\"winner\": {\"winner\": [1").choice,
             Choice::First);  // broken JSON: the first digit
   EXPECT_EQ(parse_verdict("[[[[").choice, Choice::Unparsed);
+  const std::string deep = "{\"winner\": " + std::string(1000000, '[') + std::string(1000000, ']') + "}";
+  EXPECT_EQ(parse_verdict(deep).choice, Choice::Unparsed);
 }
 
 }  // namespace
