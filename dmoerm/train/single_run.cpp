@@ -46,9 +46,9 @@ int64_t choose_padding(const text::Tokenizer& tokenizer, const data::GroupStore&
 
 // A named format as a template that gives the same text whatever the tokenizer calls its tokens.
 std::string template_of(const text::ChatFormat& format) {
-  const std::string text =
+  const std::string with_bos =
       text::replace_all(format.chat_template(), "bos_token", "'" + format.bos_token() + "'");
-  return text::replace_all(text, "eos_token", "'" + format.eos_token() + "'");
+  return text::replace_all(with_bos, "eos_token", "'" + format.eos_token() + "'");
 }
 
 // What any tool needs to score as we do: the padding token, the length limit and the chat format.
