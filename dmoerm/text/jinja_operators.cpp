@@ -64,7 +64,8 @@ Value float_arithmetic(const std::string& symbol, double a, double b) {
 
 Value repeated(const Value& value, int64_t count) {
   if (count < 0) count = 0;
-  if (static_cast<size_t>(count) > kMaxText / (value.is_string() ? value.text().size() + 1 : value.weight()))
+  if (static_cast<size_t>(count) >
+      kMaxText / (value.is_string() ? std::max<size_t>(value.text().size(), 1) : value.weight()))
     raise("a text or list repeated {} times grows beyond {} bytes", count, kMaxText);
   if (value.is_string()) {
     std::string text;

@@ -114,9 +114,10 @@ TEST_F(BeginningOfSequenceTest, IsNeverDoubled) {
     const int expected = std::max<int>(family.bos_of_messages, family.post_processor_adds_bos);
     std::vector<int32_t> raw_ids = encoder.encode(raw).sequences[0];
     EXPECT_EQ(leading_bos(raw_ids, tokenizer), expected);
-    if (expected == family.bos_of_messages && raw_ids.size() > ids.size())
-      raw_ids.pop_back();  // EOS of raw text
-    if (expected == family.bos_of_messages) EXPECT_EQ(raw_ids, ids);
+    if (expected == family.bos_of_messages) {
+      if (raw_ids.size() > ids.size()) raw_ids.pop_back();  // the EOS of raw text
+      EXPECT_EQ(raw_ids, ids);
+    }
 
     raw.prompt_text = "No BOS in here";
     EXPECT_EQ(leading_bos(encoder.encode(raw).sequences[0], tokenizer),
