@@ -13,6 +13,7 @@ namespace {
 using Found = std::optional<Verdict>;
 
 constexpr size_t kShownCharacters = 80;
+constexpr size_t kLongestWord = 16;  // bytes in brackets
 
 Verdict unparsed(std::string why) {
   return {Choice::Unparsed, std::move(why)};
@@ -63,10 +64,10 @@ Found bracket_form(std::string_view answer) {
   for (size_t end = answer.size(); end != std::string_view::npos && end > 0;) {
     const size_t begin = answer.rfind("[[", end - 1);
     if (begin == std::string_view::npos) return std::nullopt;
-    const size_t close = answer.find("]]", begin);
+    const std::string_view inside = answer.substr(begin + 2, kLongestWord);
+    const size_t close = inside.find("]]");
     if (close != std::string_view::npos)
-      if (const auto choice = choice_named(trimmed(answer.substr(begin + 2, close - begin - 2))))
-        return Verdict{*choice};
+      if (const auto choice = choice_named(trimmed(inside.substr(0, close)))) return Verdict{*choice};
     end = begin;
   }
   return std::nullopt;
