@@ -12,8 +12,6 @@
 namespace dmoerm::bench {
 namespace {
 
-constexpr double kTolerance = 1e-4;
-
 double seconds_of(const Way& way) {
   const auto begin = std::chrono::steady_clock::now();
   way.run();
@@ -37,16 +35,15 @@ double extra_mebibytes_of(const Way& way, std::vector<Tensor>& result) {
   return status_mebibytes("VmHWM") - before;
 }
 
-void check_equal(const std::vector<Tensor>& ours, const std::vector<Tensor>& usual,
-                 const std::string& workload) {
+void check_equal(const std::vector<Tensor>& ours, const std::vector<Tensor>& usual, const Contest& contest) {
   DMOERM_ASSERT(ours.size() == usual.size());
   for (size_t i = 0; i < ours.size(); ++i) {
     const double difference = (ours[i] - usual[i]).abs().max().item<double>();
     const double largest = usual[i].abs().max().item<double>();
-    if (!(difference <= kTolerance * largest))
-      fail(workload,
+    if (!(difference <= contest.tolerance * largest))
+      fail(contest.workload,
            "result {} differs by {:.2g} where the largest value is {:.2g}, expected at most {} of it", i,
-           difference, largest, kTolerance);
+           difference, largest, contest.tolerance);
   }
 }
 
@@ -66,7 +63,7 @@ Outcome run_contest(const Contest& contest, int64_t repeats) {
   for (const Way* way : ways) {
     costs.push_back({0, way->flops, extra_mebibytes_of(*way, result)});
     if (way == ways.front()) expected = result;
-    check_equal(expected, result, contest.workload);
+    check_equal(expected, result, contest);
   }
   std::vector<std::vector<double>> seconds(ways.size());
   for (int64_t i = 0; i < repeats; ++i)

@@ -17,7 +17,8 @@ struct Way {
 struct Contest {
   std::string workload, against;  // against: the usual way's name
   int64_t tokens = 0;  // that nobody shares: each prompt once for each answer, no padding, for each expert
-  std::vector<Way> usual;  // the fastest of them counts
+  double tolerance = 1e-4;  // by which results may differ, of a tensor's largest value
+  std::vector<Way> usual;   // the fastest of them counts
   Way ours;
 };
 
@@ -31,8 +32,8 @@ struct Outcome {
   Cost usual, ours;
 };
 
-// Warms up, measuring memory and comparing the results (Error where they differ by more than 1e-4 of a
-// tensor's largest value), then runs all ways in turn `repeats` times.
+// Warms up, measuring memory and comparing the results (Error where they differ by more than the tolerance),
+// then runs all ways in turn `repeats` times.
 Outcome run_contest(const Contest& contest, int64_t repeats);
 
 // A row of a Markdown table. matmul_rate in FLOP/s.

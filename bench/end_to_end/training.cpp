@@ -73,7 +73,8 @@ class Training {
   // A backward pass costs twice a forward pass, or once where no weight of the base needs a gradient.
   Contest contest(const std::string& name, std::shared_ptr<Training> self) const {
     const double passes = experts_.experts.empty() ? 3 : 2;
-    Contest contest{name, "padded", workload_.num_tokens(), {}, {}};
+    // Gradients are sums of terms that nearly cancel: a chosen answer's against a rejected one's.
+    Contest contest{name, "padded", workload_.num_tokens(), 1e-3, {}, {}};
     contest.usual = {{[self] { return self->padded_step(); }, passes * padded_.flops(sequences_, false)}};
     contest.ours = {[self] { return self->packed_step(); },
                     passes * packed_flops(decoder_.config(), workload_)};

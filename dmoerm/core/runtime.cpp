@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <sched.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -44,6 +45,13 @@ void choose_openblas_kernels() {
 #endif
 }
 
+// Those that this process may use, which a container or taskset may bound.
+int available_cores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
 // float32 products run in OpenBLAS, whose threads LibTorch does not bind.
 void set_openblas_threads(int threads) {
   if (const auto setter = find_symbol<void(int)>("openblas_set_num_threads")) setter(threads);
@@ -72,8 +80,7 @@ torch::Device init_runtime(const RuntimeOptions& options) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
   if (options.threads < 0) fail("threads", "{} is not a number of threads", options.threads);
-  const int threads = options.threads > 0 ? static_cast<int>(options.threads)
-                                          : std::max(1u, std::thread::hardware_concurrency());
+  const int threads = options.threads > 0 ? static_cast<int>(options.threads) : available_cores();
   at::set_num_threads(threads);
   choose_openblas_kernels();
   set_openblas_threads(threads);

@@ -18,8 +18,7 @@ bool is_text_key(const std::string& key) {
   return keys.count(key) > 0;
 }
 
-// The record's strings under text keys, the last first. Without recursion: a line may nest as deep as it
-// likes.
+// The record's strings under text keys, the last first.
 std::vector<std::string> texts_of(const Json& record) {
   std::vector<std::string> texts;
   std::vector<std::pair<const Json*, bool>> stack = {{&record, false}};  // value, stands under a text key

@@ -283,17 +283,20 @@ TEST(Tokenizer, DeepNestingNeverCrashes) {
                                                     {"pre_tokenizer", "pretokenizers"},
                                                     {"decoder", "decoders"},
                                                     {"post_processor", "processors"}};
-  for (const auto& [key, list] : lists) {
+  const auto nested = [&](const std::string& key, const std::string& list, int depth) {
     std::string open, close;
-    for (int i = 0; i < 20'000; ++i) {
+    for (int i = 0; i < depth; ++i) {
       open += "{\"type\":\"Sequence\",\"" + list + "\":[";
       close += "]}";
     }
     std::string text = good.dump();
     const std::string field = fmt::format("\"{}\":{}", key, good[key].dump());
     text.replace(text.find(field), field.size(), fmt::format("\"{}\":{}{}", key, open, close));
-    const Tokenizer tokenizer = Tokenizer::load(directory.write("deep.json", text));
-    EXPECT_FALSE(tokenizer.encode("a").empty()) << key;
+    return directory.write("deep.json", text);
+  };
+  for (const auto& [key, list] : lists) {
+    EXPECT_FALSE(Tokenizer::load(nested(key, list, 400)).encode("a").empty()) << key;
+    EXPECT_THAT(load_error(nested(key, list, 20'000)), testing::HasSubstr("deep in each other")) << key;
   }
 }
 

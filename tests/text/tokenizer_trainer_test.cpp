@@ -150,7 +150,7 @@ TEST(TextReader, TextsOfRecordsAndFiles) {
   EXPECT_EQ(texts, (std::vector<std::string>{"one", "two", "three", "four", "five\n\nsix\n"}));
   EXPECT_THROW(TextReader({}), Error);
   TextReader deep({directory.write("d.jsonl", std::string(200'000, '[') + std::string(200'000, ']') + "\n")});
-  EXPECT_FALSE(deep.next(texts[0]));
+  EXPECT_THROW(deep.next(texts[0]), Error);
   TextReader bad({directory.write("c.jsonl", "{\"text\": \"x\"}\n{\"text\"\n")});
   std::string part;
   EXPECT_TRUE(bad.next(part));
