@@ -103,12 +103,12 @@ void moe_layer(benchmark::State& state, torch::ScalarType dtype, bool skewed) {
       static_cast<double>(largest * kMoeExperts) / static_cast<double>(x_ND.size(0));
 }
 
-#define DMOERM_BENCH(name, ...) \
+#define DMOERM_MOE_BENCH(name, ...) \
   BENCHMARK_CAPTURE(moe_layer, name, __VA_ARGS__)->UseManualTime()->Unit(benchmark::kMillisecond)
-DMOERM_BENCH(balanced, torch::kFloat32, false);
-DMOERM_BENCH(zipf, torch::kFloat32, true);
-DMOERM_BENCH(balanced_bfloat16, torch::kBFloat16, false);
-DMOERM_BENCH(zipf_bfloat16, torch::kBFloat16, true);
+DMOERM_MOE_BENCH(balanced, torch::kFloat32, false);
+DMOERM_MOE_BENCH(zipf, torch::kFloat32, true);
+DMOERM_MOE_BENCH(balanced_bfloat16, torch::kBFloat16, false);
+DMOERM_MOE_BENCH(zipf_bfloat16, torch::kBFloat16, true);
 
 }  // namespace
 }  // namespace dmoerm::bench

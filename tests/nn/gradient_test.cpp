@@ -128,24 +128,7 @@ TEST(Gradient, EqualsFiniteDifferences) {
       parameters.emplace_back(fmt::format("expert {} {} a", e, name), pair.a);
       parameters.emplace_back(fmt::format("expert {} {} b", e, name), pair.b);
     }
-  torch::NoGradGuard no_grad;
-  for (const auto& [name, parameter] : parameters) {
-    double* values = parameter.data_ptr<double>();
-    RandomStream stream(1, name);
-    for (int i = 0; i < 3; ++i) {
-      const auto index = static_cast<int64_t>(stream.below(parameter.numel()));
-      const double value = values[index], step = 1e-5;
-      values[index] = value + step;
-      const double above = loss().item<double>();
-      values[index] = value - step;
-      const double below = loss().item<double>();
-      values[index] = value;
-      const double expected = (above - below) / (2 * step);
-      EXPECT_NEAR(parameter.grad().flatten()[index].item<double>(), expected,
-                  1e-6 * std::max(1.0, std::abs(expected)))
-          << name << " " << index;
-    }
-  }
+  expect_finite_differences(parameters, loss, 3, "");
 }
 
 class ExpertDropout : public testing::Test {

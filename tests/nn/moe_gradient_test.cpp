@@ -76,24 +76,7 @@ TEST(MoeGradient, EqualsFiniteDifferences) {
     const Tensor weight_R = random_tensor("loss", {batch.last_token_R.size(0)}, 1, torch::kFloat64);
     const auto loss = [&] { return loss_of_states(decoder.last_hidden(batch, &set), weight_R); };
     loss().backward();
-    torch::NoGradGuard no_grad;
-    for (const auto& [name, parameter] : all_parameters(decoder, set)) {
-      double* values = parameter.data_ptr<double>();
-      RandomStream stream(1, name);
-      for (int i = 0; i < 2; ++i) {
-        const auto index = static_cast<int64_t>(stream.below(parameter.numel()));
-        const double value = values[index], step = 1e-5;
-        values[index] = value + step;
-        const double above = loss().item<double>();
-        values[index] = value - step;
-        const double below = loss().item<double>();
-        values[index] = value;
-        const double expected = (above - below) / (2 * step);
-        const double actual =
-            parameter.grad().defined() ? parameter.grad().flatten()[index].item<double>() : 0.0;
-        EXPECT_NEAR(actual, expected, 1e-6 * std::max(1.0, std::abs(expected))) << model << " " << name;
-      }
-    }
+    expect_finite_differences(all_parameters(decoder, set), loss, 2, model);
   }
 }
 

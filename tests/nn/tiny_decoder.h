@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "dmoerm/core/random.h"
 #include "dmoerm/nn/decoder.h"
@@ -118,6 +119,32 @@ inline void expect_near(const Tensor& actual, const Tensor& expected, double tol
   EXPECT_LE((actual.to(torch::kFloat64) - expected.to(torch::kFloat64)).abs().max().item<double>(),
             tolerance * scale)
       << what;
+}
+
+// Gradients that loss().backward() left in the float64 parameters against central differences, at a few
+// random places of each: within 1e-6 of max(1, the difference).
+inline void expect_finite_differences(const std::vector<std::pair<std::string, Tensor>>& parameters,
+                                      const std::function<Tensor()>& loss, int places,
+                                      const std::string& what) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : parameters) {
+    double* values = parameter.data_ptr<double>();
+    RandomStream stream(1, name);
+    for (int i = 0; i < places; ++i) {
+      const auto index = static_cast<int64_t>(stream.below(parameter.numel()));
+      const double value = values[index], step = 1e-5;
+      values[index] = value + step;
+      const double above = loss().item<double>();
+      values[index] = value - step;
+      const double below = loss().item<double>();
+      values[index] = value;
+      const double expected = (above - below) / (2 * step);
+      const double actual =
+          parameter.grad().defined() ? parameter.grad().flatten()[index].item<double>() : 0.0;
+      EXPECT_NEAR(actual, expected, 1e-6 * std::max(1.0, std::abs(expected)))
+          << what << " " << name << " " << index;
+    }
+  }
 }
 
 }  // namespace dmoerm::nn

@@ -7,19 +7,6 @@
 namespace dmoerm::reward {
 namespace {
 
-// All rewards and expert scores of the mixed records in one list; bit equality is wanted.
-std::vector<double> all_scores(const DoubleLayerModel& model) {
-  Scorer scorer(model);
-  std::vector<double> all;
-  for (const auto& score : scorer.score(mixed_records())) {
-    EXPECT_EQ(score.error, "");
-    all.insert(all.end(), score.rewards.begin(), score.rewards.end());
-    for (const auto& expert : score.experts) all.insert(all.end(), expert.begin(), expert.end());
-    all.insert(all.end(), score.task_probs.begin(), score.task_probs.end());
-  }
-  return all;
-}
-
 std::vector<fs::path> files_below(const fs::path& directory) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(directory))

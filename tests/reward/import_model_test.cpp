@@ -9,18 +9,6 @@
 namespace dmoerm::reward {
 namespace {
 
-std::vector<double> all_rewards(const DoubleLayerModel& model) {
-  Scorer scorer(model);
-  std::vector<double> all;
-  for (const auto& score : scorer.score(mixed_records())) {
-    EXPECT_EQ(score.error, "");
-    all.insert(all.end(), score.rewards.begin(), score.rewards.end());
-    for (const auto& expert : score.experts) all.insert(all.end(), expert.begin(), expert.end());
-    all.insert(all.end(), score.task_probs.begin(), score.task_probs.end());
-  }
-  return all;
-}
-
 // A model on disk, its experts exported one by one, and the configuration that puts them together again.
 class ImportTest : public testing::Test {
  protected:
@@ -92,7 +80,7 @@ TEST_P(ImportRoundTrip, GivesTheSameBits) {
   prepare(GetParam());
   import_to(at("again"));
   const auto again = DoubleLayerModel::load(at("again"));
-  EXPECT_EQ(all_rewards(again), all_rewards(model_));
+  EXPECT_EQ(all_scores(again), all_scores(model_));
   EXPECT_EQ(again.kind, "double_layer");
   EXPECT_EQ(again.tasks[0].base, again.tasks[1].base);
   EXPECT_TRUE(changed_files(at("again")).empty());
@@ -116,7 +104,7 @@ TEST_F(ImportTest, BasesOfTheirOwn) {
   import_to(at("again"));
   EXPECT_TRUE(fs::exists(at("again/base/chat/config.json")));
   EXPECT_TRUE(fs::exists(at("again/base/text/config.json")));
-  EXPECT_EQ(all_rewards(DoubleLayerModel::load(at("again"))), all_rewards(model_));
+  EXPECT_EQ(all_scores(DoubleLayerModel::load(at("again"))), all_scores(model_));
 }
 
 TEST_F(ImportTest, KindFollowsFromTheParts) {

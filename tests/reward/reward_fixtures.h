@@ -155,4 +155,17 @@ inline void expect_near(const std::vector<double>& actual, const std::vector<dou
     EXPECT_NEAR(actual[i], expected[i], tolerance * std::max(1.0, std::abs(expected[i])));
 }
 
+// All rewards and expert scores of the mixed records in one list; bit equality is wanted.
+inline std::vector<double> all_scores(const DoubleLayerModel& model) {
+  Scorer scorer(model);
+  std::vector<double> all;
+  for (const auto& score : scorer.score(mixed_records())) {
+    EXPECT_EQ(score.error, "");
+    all.insert(all.end(), score.rewards.begin(), score.rewards.end());
+    for (const auto& expert : score.experts) all.insert(all.end(), expert.begin(), expert.end());
+    all.insert(all.end(), score.task_probs.begin(), score.task_probs.end());
+  }
+  return all;
+}
+
 }  // namespace dmoerm::reward
