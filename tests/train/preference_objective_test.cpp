@@ -139,13 +139,16 @@ TEST_F(PreferenceObjectiveTest, ExpertsTrainedTogetherEqualEachTrainedAlone) {
     train_adapters(context, "phase2", decoder, adapters, std::move(lanes), stage);
     return adapters;
   };
+  constexpr double kTolerance = 2e-5;  // 1.2e-5 with OpenBLAS's kernels for Haswell and Zen, less elsewhere
   const std::vector<models::Adapter> together = train_experts({0, 1, 2}, "together");
   for (int expert = 0; expert < 3; ++expert) {
     const models::Adapter alone = train_experts({expert}, fmt::format("alone{}", expert))[0];
-    EXPECT_LT((alone.score_weight - together[expert].score_weight).abs().max().item<double>(), 1e-5);
+    EXPECT_LT((alone.score_weight - together[expert].score_weight).abs().max().item<double>(), kTolerance);
     for (const auto& [layer, pair] : alone.lora.pairs) {
-      EXPECT_LT((pair.a - together[expert].lora.pairs.at(layer).a).abs().max().item<double>(), 1e-5) << layer;
-      EXPECT_LT((pair.b - together[expert].lora.pairs.at(layer).b).abs().max().item<double>(), 1e-5) << layer;
+      EXPECT_LT((pair.a - together[expert].lora.pairs.at(layer).a).abs().max().item<double>(), kTolerance)
+          << layer;
+      EXPECT_LT((pair.b - together[expert].lora.pairs.at(layer).b).abs().max().item<double>(), kTolerance)
+          << layer;
       EXPECT_GT(pair.b.abs().max().item<double>(), 0) << layer;
     }
     EXPECT_GT((alone.score_weight - random_head(1, 16, 5)).abs().max().item<double>(), 1e-4)
