@@ -57,9 +57,10 @@ class AggregatorTraining {
     for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
     reward::ranking_loss(aggregator_.forward(z_RKD), edges.build()).backward();
     ++steps_;
+    std::vector<ops::AdamWSlot> slots;
     for (size_t i = 0; i < parameters_.size(); ++i)
-      ops::adamw_(parameters_[i], parameters_[i].grad(), first_moments_[i], second_moments_[i],
-                  {.lr = 1e-4, .step = steps_});
+      slots.push_back({parameters_[i], {}, parameters_[i].grad(), first_moments_[i], second_moments_[i]});
+    ops::adamw_(slots, {.lr = 1e-4, .step = steps_});
   }
 
   reward::Aggregator aggregator_;

@@ -59,9 +59,10 @@ class Training {
   std::vector<Tensor> packed_step() {
     packed_gradient();
     ++steps_;
+    std::vector<ops::AdamWSlot> slots;
     for (size_t i = 0; i < parameters_.size(); ++i)
-      ops::adamw_(parameters_[i], parameters_[i].grad(), first_moments_[i], second_moments_[i],
-                  {.lr = kLearningRate, .step = steps_});
+      slots.push_back({parameters_[i], {}, parameters_[i].grad(), first_moments_[i], second_moments_[i]});
+    ops::adamw_(slots, {.lr = kLearningRate, .step = steps_});
     return gradients();
   }
   std::vector<Tensor> padded_step() {

@@ -50,13 +50,16 @@ void row_dropout(benchmark::State& state, Dropout dropout) {
   set_bytes(state, 2);
 }
 
-using AdamW = void (*)(Tensor&, const Tensor&, Tensor&, Tensor&, const ops::AdamWStep&);
+using AdamW = void (*)(std::span<ops::AdamWSlot>, const ops::AdamWStep&);
 void adamw(benchmark::State& state, AdamW adamw) {
-  Tensor parameter = torch::randn({kRows, kWidth}), first = torch::zeros_like(parameter);
-  Tensor second = torch::zeros_like(parameter);
-  const Tensor gradient = torch::randn_like(parameter);
+  const Tensor parameter = torch::randn({kRows, kWidth});
+  std::vector<ops::AdamWSlot> slots = {{parameter,
+                                        {},
+                                        torch::randn_like(parameter),
+                                        torch::zeros_like(parameter),
+                                        torch::zeros_like(parameter)}};
   int64_t step = 0;
-  for (auto _ : state) adamw(parameter, gradient, first, second, {.step = ++step});
+  for (auto _ : state) adamw(slots, {.step = ++step});
   set_bytes(state, 7);
 }
 

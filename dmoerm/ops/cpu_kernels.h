@@ -7,7 +7,7 @@
 
 namespace dmoerm::ops {
 
-inline constexpr int64_t kKeyBlock = 64;       // most keys that attention handles at once
+inline constexpr int64_t kKeyBlock = 64;        // most keys that attention handles at once
 inline constexpr int64_t kQueryBlockRows = 48;  // aim for (query, head) rows in one attention task
 
 // Consecutive keys of one segment. Its transposed panel is [channels, padded], where padded is `count`
@@ -85,7 +85,8 @@ struct CpuKernels {
   // y = mask * x / (1 - p), or y += that. keys: hash of (seed, row key) of each row; threshold: p * 2^32.
   void (*row_dropout)(const float* x, float* y, const uint64_t* keys, int64_t rows, int64_t width,
                       uint32_t threshold, float scale, bool add);
-  // y[t] = sum over j of weights[t, j] * x[slots[t, j]]; a slot below 0 adds nothing. weights, slots: [rows, k]
+  // y[t] = sum over j of weights[t, j] * x[slots[t, j]]; a slot below 0 adds nothing. weights, slots: [rows,
+  // k]
   void (*weighted_rows)(const float* x, const int64_t* slots, const float* weights, float* y, int64_t rows,
                         int64_t k, int64_t width);
   void (*exp)(const float* x, float* y, int64_t count);  // error at most 2 units in the last place

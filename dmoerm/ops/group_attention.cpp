@@ -1,6 +1,7 @@
 #include "dmoerm/ops/group_attention.h"
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/ops/cuda_ops.h"
 #include "dmoerm/ops/group_attention_cpu.h"
 
 namespace dmoerm::ops {
@@ -45,6 +46,7 @@ Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v
   DMOERM_ASSERT(q_QHC.dim() == 3 && k_TGC.dim() == 3 && v_TGV.dim() == 3);
   DMOERM_ASSERT(q_QHC.size(2) == k_TGC.size(2) && q_QHC.size(1) % k_TGC.size(1) == 0);
   DMOERM_ASSERT(k_TGC.size(0) == options.segments->num_rows && v_TGV.size(0) == k_TGC.size(0));
+  if (on_cuda(q_QHC)) return group_attention_cuda(q_QHC, k_TGC, v_TGV, options);
   const bool cpu_float = q_QHC.device().is_cpu() && q_QHC.scalar_type() == torch::kFloat32;
   if (!cpu_float || k_TGC.size(0) == 0) return group_attention_reference(q_QHC, k_TGC, v_TGV, options);
   const bool with_gradient = torch::GradMode::is_enabled() &&

@@ -4,6 +4,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -66,10 +67,17 @@ Tensor rms_norm_reference(const Tensor& x_TD, const Tensor& weight_D, double eps
 
 Tensor rms_norm(const Tensor& x_TD, const Tensor& weight_D, double eps) {
   DMOERM_ASSERT(weight_D.dim() == 1 && weight_D.size(0) == x_TD.size(-1));
+  if (on_cuda(x_TD)) return rms_norm_cuda(x_TD, weight_D, eps);
   const bool cpu_float = x_TD.device().is_cpu() && x_TD.scalar_type() == torch::kFloat32 &&
                          weight_D.scalar_type() == torch::kFloat32;
   if (!cpu_float || x_TD.numel() == 0) return rms_norm_reference(x_TD, weight_D, eps);
   return RmsNormCpu::apply(x_TD, weight_D, eps);
+}
+
+NormedSum add_rms_norm(const Tensor& x_TD, const Tensor& delta_TD, const Tensor& weight_D, double eps) {
+  if (on_cuda(x_TD)) return add_rms_norm_cuda(x_TD, delta_TD, weight_D, eps);
+  const Tensor sum_TD = x_TD + delta_TD;
+  return {sum_TD, rms_norm(sum_TD, weight_D, eps)};
 }
 
 }  // namespace dmoerm::ops

@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -53,6 +54,7 @@ Tensor rotary_reference(const Tensor& x_THC, const Tensor& cos_TR, const Tensor&
 Tensor rotary(const Tensor& x_THC, const Tensor& cos_TR, const Tensor& sin_TR) {
   DMOERM_ASSERT(x_THC.dim() == 3 && cos_TR.sizes() == sin_TR.sizes() && cos_TR.size(0) == x_THC.size(0) &&
                 2 * cos_TR.size(1) <= x_THC.size(2));
+  if (on_cuda(x_THC)) return rotary_cuda(x_THC, cos_TR, sin_TR);
   const bool cpu_float = x_THC.device().is_cpu() && x_THC.scalar_type() == torch::kFloat32 &&
                          cos_TR.scalar_type() == torch::kFloat32;
   if (!cpu_float || x_THC.numel() == 0) return rotary_reference(x_THC, cos_TR, sin_TR);

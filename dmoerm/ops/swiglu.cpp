@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -66,6 +67,7 @@ Tensor swiglu_reference(const Tensor& gate_TF, const Tensor& up_TF) {
 
 Tensor swiglu(const Tensor& gate_TF, const Tensor& up_TF) {
   DMOERM_ASSERT(gate_TF.sizes() == up_TF.sizes());
+  if (on_cuda(gate_TF)) return swiglu_cuda(gate_TF, up_TF);
   const bool cpu_float = gate_TF.device().is_cpu() && gate_TF.scalar_type() == torch::kFloat32 &&
                          up_TF.scalar_type() == torch::kFloat32;
   if (!cpu_float) return swiglu_reference(gate_TF, up_TF);

@@ -143,7 +143,8 @@ Json Trainer::update(Lane& lane) {
   torch::NoGradGuard no_grad;
   std::vector<Tensor> gradients;
   for (const auto& [name, parameter] : lane.parameters) gradients.push_back(parameter.grad());
-  const double norm = ops::global_norm(gradients);
+  const Tensor grad_norm = ops::global_norm(gradients);
+  const double norm = grad_norm.item<double>();
   if (!std::isfinite(norm))
     fail("train", "{}: the gradient of {} is not finite at step {}: lower the learning rate", stage_,
          lane.name, lane.steps);
@@ -154,11 +155,12 @@ Json Trainer::update(Lane& lane) {
   step.eps = options_.eps;
   step.weight_decay = options_.weight_decay;
   step.step = ++lane.steps;
-  if (options_.clip > 0 && norm > options_.clip) step.grad_scale = options_.clip / (norm + 1e-6);
+  step.grad_scale = ops::clip_scale(grad_norm, options_.clip);
+  std::vector<ops::AdamWSlot> slots;
   for (size_t i = 0; i < lane.parameters.size(); ++i)
-    if (gradients[i].defined())
-      ops::adamw_(lane.parameters[i].second, gradients[i], lane.first_moments[i], lane.second_moments[i],
-                  step);
+    slots.push_back(
+        {lane.parameters[i].second, {}, gradients[i], lane.first_moments[i], lane.second_moments[i]});
+  ops::adamw_(slots, step);
   return {{"grad_norm", norm}, {"lr", step.lr}};
 }
 

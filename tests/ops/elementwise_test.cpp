@@ -64,6 +64,18 @@ TEST(RmsNorm, BfloatStaysBfloatAndEmptyStaysEmpty) {
   EXPECT_EQ(rms_norm(torch::empty({0, 16}), torch::ones({16}), 1e-6).size(0), 0);
 }
 
+TEST(AddRmsNorm, IsTheSumAndItsNorm) {
+  torch::manual_seed(3);
+  const auto op = [](const auto& in) {
+    const NormedSum both = add_rms_norm(in[0], in[1], in[2], 1e-5);
+    return torch::cat({both.sum_TD, both.normed_TD});
+  };
+  const auto reference = [](const auto& in) {
+    return torch::cat({in[0] + in[1], rms_norm_reference(in[0] + in[1], in[2], 1e-5)});
+  };
+  expect_equal(op, reference, {torch::randn({9, 50}), torch::randn({9, 50}), torch::randn({50})}, 2e-6);
+}
+
 TEST(Rotary, EqualsReference) {
   torch::manual_seed(3);
   for (const int64_t channels : {2, 16, 20, 64}) {
@@ -119,9 +131,11 @@ TEST(AdamW, EqualsLibTorchOverManySteps) {
     theirs.mutable_grad() = gradient * 0.5;
     optimizer.step();
     const AdamWStep options = {
-        .lr = 3e-3, .beta2 = 0.98, .weight_decay = 0.1, .step = step, .grad_scale = 0.5};
-    adamw_(parameter, gradient, first, second, options);
-    adamw_reference_(by_reference, gradient, first2, second2, options);
+        .lr = 3e-3, .beta2 = 0.98, .weight_decay = 0.1, .step = step, .grad_scale = torch::tensor(0.5f)};
+    std::vector<AdamWSlot> slots = {{parameter, {}, gradient, first, second}};
+    adamw_(slots, options);
+    std::vector<AdamWSlot> plain = {{by_reference, {}, gradient, first2, second2}};
+    adamw_reference_(plain, options);
   }
   EXPECT_LT(relative_error(parameter, theirs.detach()), 1e-6);
   EXPECT_LT(relative_error(by_reference, theirs.detach()), 1e-6);
@@ -134,10 +148,49 @@ TEST(GlobalNorm, CountsUndefinedAsZeroAndKeepsDouble) {
   double expected = 0;
   for (const Tensor& g : grads)
     if (g.defined()) expected += g.to(torch::kFloat64).pow(2).sum().item<double>();
-  EXPECT_NEAR(global_norm(grads), std::sqrt(expected), 1e-9 * std::sqrt(expected));
-  EXPECT_EQ(global_norm({}), 0);
+  EXPECT_NEAR(global_norm(grads).item<double>(), std::sqrt(expected), 1e-9 * std::sqrt(expected));
+  EXPECT_EQ(global_norm({}).item<double>(), 0);
   const std::vector<Tensor> large = {torch::full({10}, 3e38f)};
-  EXPECT_NEAR(global_norm(large), 3e38 * std::sqrt(10.0), 1e33);
+  EXPECT_NEAR(global_norm(large).item<double>(), 3e38 * std::sqrt(10.0), 1e33);
+}
+
+// An update of 1e-6 is below what bfloat16 can add to 1; the master keeps it.
+TEST(AdamW, SmallUpdatesOfANarrowParameterAddUp) {
+  const Tensor start = torch::ones({100});
+  Tensor master = start.clone(), first = torch::zeros_like(start), second = torch::zeros_like(start);
+  Tensor wide = start.clone(), first2 = first.clone(), second2 = second.clone();
+  Tensor narrow = start.to(torch::kBFloat16);
+  for (int64_t step = 1; step <= 5000; ++step) {
+    const AdamWStep options = {.lr = 1e-6, .weight_decay = 0, .step = step};
+    const Tensor gradient = torch::ones({100}, torch::kBFloat16);
+    std::vector<AdamWSlot> slots = {{narrow, master, gradient, first, second},
+                                    {wide, {}, gradient.to(torch::kFloat32), first2, second2}};
+    adamw_(slots, options);
+  }
+  EXPECT_TRUE(torch::equal(master, wide));
+  EXPECT_NEAR(master[0].item<double>(), 1 - 5000e-6, 2e-4);
+  EXPECT_TRUE(torch::equal(narrow, master.to(torch::kBFloat16)));
+  EXPECT_LT(narrow[0].item<float>(), 1);
+}
+
+TEST(AdamW, AGradientThatIsNotFiniteChangesNothing) {
+  for (const float bad : {std::nanf(""), INFINITY}) {
+    const Tensor gradient = torch::tensor({1.f, bad});
+    const std::vector<Tensor> gradients = {gradient};
+    for (const double limit : {0.0, 1.0}) {
+      Tensor parameter = torch::ones({2}), first = torch::zeros({2}), second = torch::zeros({2});
+      std::vector<AdamWSlot> slots = {{parameter, {}, gradient, first, second}};
+      adamw_(slots, {.grad_scale = clip_scale(global_norm(gradients), limit)});
+      EXPECT_TRUE(torch::equal(parameter, torch::ones({2})));
+      EXPECT_TRUE(torch::equal(first, torch::zeros({2})));
+    }
+  }
+}
+
+TEST(ClipScale, ScalesDownToTheLimit) {
+  EXPECT_EQ(clip_scale(torch::tensor(0.5, torch::kFloat64), 1).item<double>(), 1);
+  EXPECT_NEAR(clip_scale(torch::tensor(4.0, torch::kFloat64), 1).item<double>(), 0.25, 1e-6);
+  EXPECT_EQ(clip_scale(torch::tensor(4.0, torch::kFloat64), 0).item<double>(), 1);
 }
 
 }  // namespace

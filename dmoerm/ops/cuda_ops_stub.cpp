@@ -1,0 +1,39 @@
+#include "dmoerm/core/error.h"
+#include "dmoerm/ops/cuda_ops.h"
+
+namespace dmoerm::ops {
+namespace {
+
+[[noreturn]] void without_cuda() {
+  fail("ops", "this program was built without CUDA");
+}
+
+}  // namespace
+
+bool on_cuda(const Tensor&) {
+  return false;
+}
+
+Tensor group_attention_cuda(const Tensor&, const Tensor&, const Tensor&, const GroupAttentionOptions&) {
+  without_cuda();
+}
+Tensor rms_norm_cuda(const Tensor&, const Tensor&, double) {
+  without_cuda();
+}
+NormedSum add_rms_norm_cuda(const Tensor&, const Tensor&, const Tensor&, double) {
+  without_cuda();
+}
+Tensor rotary_cuda(const Tensor&, const Tensor&, const Tensor&) {
+  without_cuda();
+}
+Tensor swiglu_cuda(const Tensor&, const Tensor&) {
+  without_cuda();
+}
+void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {
+  without_cuda();
+}
+Tensor global_norm_cuda(std::span<const Tensor>) {
+  without_cuda();
+}
+
+}  // namespace dmoerm::ops
