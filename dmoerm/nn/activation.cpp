@@ -62,4 +62,9 @@ Tensor gated(const std::string& name, const Tensor& gate_TF, const Tensor& up_TF
   return swiglu ? ops::swiglu(gate_TF, up_TF) : activate(name, gate_TF) * up_TF;
 }
 
+Tensor gated_halves(const std::string& name, const Tensor& x_T2F) {
+  const std::vector<Tensor> halves = x_T2F.chunk(2, 1);
+  return gated(name, halves[0], halves[1]);
+}
+
 }  // namespace dmoerm::nn

@@ -14,5 +14,6 @@ Tensor activate(const std::string& name, const Tensor& x_TF);  // `name` was che
 
 // activation(gate) * up, [T, F].
 Tensor gated(const std::string& name, const Tensor& gate_TF, const Tensor& up_TF);
+Tensor gated_halves(const std::string& name, const Tensor& x_T2F);  // the gate before what it gates
 
 }  // namespace dmoerm::nn

@@ -18,6 +18,18 @@ QueriesKeysValues fused_projections(const ForwardPass& pass, const std::string& 
           pass.rotate(qkv_THNC.select(2, 1), pass.all_rows()), qkv_THNC.select(2, 2)};
 }
 
+// Queries of `rows`, keys and values of all rows: [Q, H * C], [T, G * C] and [T, G * C].
+std::vector<Tensor> products(const ForwardPass& pass, const std::string& prefix, const Tensor& x_TD,
+                             const Rows& rows) {
+  const Rows& all = pass.all_rows();
+  const std::string q = prefix + "q_proj", k = prefix + "k_proj", v = prefix + "v_proj";
+  const int64_t G = pass.config().num_kv_heads, H = pass.config().num_heads, C = pass.config().head_dim;
+  if (!rows.index_Q.defined())
+    if (const Tensor qkv = pass.joined_linear({q, k, v}, x_TD, all); qkv.defined())
+      return qkv.split_with_sizes({H * C, G * C, G * C}, 1);
+  return {pass.linear(q, rows.select(x_TD), rows), pass.linear(k, x_TD, all), pass.linear(v, x_TD, all)};
+}
+
 QueriesKeysValues projections(const ForwardPass& pass, const std::string& prefix, const Tensor& x_TD,
                               const Rows& rows) {
   const DecoderConfig& config = pass.config();
@@ -28,17 +40,16 @@ QueriesKeysValues projections(const ForwardPass& pass, const std::string& prefix
     return config.clip_qkv > 0 ? x.clamp(-config.clip_qkv, config.clip_qkv) : x;
   };
   // With its norm, where there is one, and turned.
-  const auto turned = [&](const char* name, const char* norm, const Tensor& x, const Rows& x_rows,
-                          int64_t count) {
-    Tensor y = pass.linear(prefix + name, x, x_rows);
+  const auto turned = [&](Tensor y, const char* norm, const Rows& y_rows, int64_t count) {
     if (config.query_key_norm == QueryKeyNorm::All) y = pass.norm(prefix + norm, y);
     y = heads(clipped(y), count);
     if (config.query_key_norm == QueryKeyNorm::Head) y = pass.norm(prefix + norm, y);
-    return pass.rotate(y, x_rows);
+    return pass.rotate(y, y_rows);
   };
-  return {turned("q_proj", "q_norm", rows.select(x_TD), rows, config.num_heads),
-          turned("k_proj", "k_norm", x_TD, pass.all_rows(), config.num_kv_heads),
-          heads(clipped(pass.linear(prefix + "v_proj", x_TD, pass.all_rows())), config.num_kv_heads)};
+  const std::vector<Tensor> qkv = products(pass, prefix, x_TD, rows);
+  return {turned(qkv[0], "q_norm", rows, config.num_heads),
+          turned(qkv[1], "k_norm", pass.all_rows(), config.num_kv_heads),
+          heads(clipped(qkv[2]), config.num_kv_heads)};
 }
 
 }  // namespace

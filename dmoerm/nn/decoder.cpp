@@ -1,9 +1,13 @@
 #include "dmoerm/nn/decoder.h"
 
+#include <algorithm>
+
+#include "dmoerm/core/device_memory.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/random.h"
 #include "dmoerm/nn/attention.h"
 #include "dmoerm/nn/feed_forward.h"
+#include "dmoerm/nn/joined_weights.h"
 #include "dmoerm/nn/moe_layer.h"
 #include "dmoerm/nn/rotary_frequencies.h"
 
@@ -91,38 +95,71 @@ Decoder::Decoder(DecoderConfig config, NamedTensors weights)
   DMOERM_ASSERT(shapes.size() == weights_.size());
   for (const auto& [name, shape] : shapes)
     DMOERM_ASSERT(weights_.at(name).sizes() == torch::IntArrayRef(shape));
-  frequencies_ = rotary_frequencies(config_.rotary, config_.rotated_channels());
+  if (device().is_cuda()) join_weights(config_, weights_);
+  frequencies_ = rotary_frequencies(config_.rotary, config_.rotated_channels()).to(device());
 }
 
-Tensor Decoder::block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD, const Rows& rows) const {
+Residual Decoder::block(const ForwardPass& pass, int64_t layer, const Residual& input,
+                        const Rows& rows) const {
   const std::string prefix = fmt::format("layers.{}.", layer);
-  const Tensor attended = attention(pass, layer, pass.norm(prefix + "input_layernorm", x_TD), rows);
-  const Tensor x_QD = rows.select(x_TD), h_QD = x_QD + attended;
-  const Tensor& mlp_input = config_.parallel_residual ? x_QD : h_QD;
-  const Tensor normed_QD = pass.norm(prefix + "post_attention_layernorm", mlp_input);
-  return h_QD + (config_.is_sparse(layer) ? moe_layer(pass, layer, normed_QD, rows)
-                                          : feed_forward(pass, prefix + "mlp.", normed_QD, rows));
+  const auto mlp = [&](const Tensor& normed_QD) {
+    return config_.is_sparse(layer) ? moe_layer(pass, layer, normed_QD, rows)
+                                    : feed_forward(pass, prefix + "mlp.", normed_QD, rows);
+  };
+  const ops::NormedSum before = pass.norm_of_sum(prefix + "input_layernorm", input);
+  const Tensor attended_QD = attention(pass, layer, before.normed_TD, rows),
+               x_QD = rows.select(before.sum_TD);
+  if (config_.parallel_residual)
+    return {x_QD + attended_QD, mlp(pass.norm(prefix + "post_attention_layernorm", x_QD))};
+  const ops::NormedSum after = pass.norm_of_sum(prefix + "post_attention_layernorm", {x_QD, attended_QD});
+  return {after.sum_TD, mlp(after.normed_TD)};
 }
 
-Tensor Decoder::run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const {
+// Of the layers before the last, as few as bring what the others keep under the budget.
+int64_t Decoder::layers_to_recompute(const Batch& batch) const {
+  if (!torch::GradMode::is_enabled() || config_.num_layers < 2) return 0;
+  int64_t budget = activation_budget_;
+  if (budget == 0) {
+    if (!device().is_cuda()) return 0;
+    budget = free_device_memory(device()) * 4 / 5;
+    for (const auto& [name, weight] : weights_)
+      if (weight.requires_grad() && !weight.grad().defined()) budget -= static_cast<int64_t>(weight.nbytes());
+  }
+  const int64_t kept = batch.tokens_T.size(0) * config_.values_kept_of_a_row() *
+                       static_cast<int64_t>(weights_.begin()->second.element_size());
+  const int64_t affordable = std::max<int64_t>(0, budget / std::max<int64_t>(1, kept));
+  return std::clamp<int64_t>(config_.num_layers - affordable, 0, config_.num_layers - 1);
+}
+
+Tensor Decoder::run(std::shared_ptr<const ForwardPass> pass, const Batch& batch, const Rows& rows) const {
   if (batch.largest_token >= config_.vocab_size)
     fail("decoder", "found token id {}, expected one of a vocabulary of {}", batch.largest_token,
          config_.vocab_size);
-  Tensor x_TD = torch::embedding(pass.weight("embed_tokens.weight"), batch.tokens_T);
-  for (int64_t layer = 0; layer + 1 < config_.num_layers; ++layer)
-    x_TD = block(pass, layer, x_TD, pass.all_rows());
-  return pass.norm("norm", block(pass, config_.num_layers - 1, x_TD, rows));
+  Residual residual = {torch::embedding(pass->weight("embed_tokens.weight"), batch.tokens_T), Tensor()};
+  // A trace keeps the graph of what it records, so its layers are not computed twice.
+  const int64_t num_recomputed = pass->routing().trace ? 0 : layers_to_recompute(batch);
+  for (int64_t layer = 0; layer + 1 < config_.num_layers; ++layer) {
+    const auto part = [this, pass, layer](const Residual& input) {
+      return block(*pass, layer, input, pass->all_rows());
+    };
+    // The first layer's input has no delta and, over a frozen base, no gradient: it is kept.
+    const bool again = layer > 0 && layer <= num_recomputed && residual.x_TD.requires_grad();
+    residual = again ? recompute(part, residual) : part(residual);
+  }
+  return pass->norm_of_sum("norm", block(*pass, config_.num_layers - 1, residual, rows)).normed_TD;
 }
 
 Tensor Decoder::hidden(const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing) const {
-  const ForwardPass pass(config_, weights_, frequencies_, batch, experts, routing);
-  return run(pass, batch, pass.all_rows());
+  const auto pass =
+      std::make_shared<const ForwardPass>(config_, weights_, frequencies_, batch, experts, routing);
+  return run(pass, batch, pass->all_rows());
 }
 
 Tensor Decoder::last_hidden(const Batch& batch, const ExpertSet* experts,
                             const RoutingOptions& routing) const {
-  const ForwardPass pass(config_, weights_, frequencies_, batch, experts, routing);
-  const Rows rows = pass.last_rows();
+  const auto pass =
+      std::make_shared<const ForwardPass>(config_, weights_, frequencies_, batch, experts, routing);
+  const Rows rows = pass->last_rows();
   const Tensor state_QD = run(pass, batch, rows);
   return state_QD.index_select(0, torch::searchsorted(rows.index_Q, batch.last_token_R));
 }

@@ -2,6 +2,7 @@
 // T rows, D width, R sequences.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "dmoerm/nn/batch.h"
 #include "dmoerm/nn/decoder_config.h"
 #include "dmoerm/nn/expert_set.h"
+#include "dmoerm/nn/recompute.h"
 #include "dmoerm/nn/routing_trace.h"
 
 namespace dmoerm::nn {
@@ -42,16 +44,21 @@ class Decoder {
   const NamedTensors& weights() const { return weights_; }
   // Linear layers that may carry a LoRA, with [out, in]: "layers.0.self_attn.q_proj" …
   std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> linear_layers() const;
+  // Bytes that a forward pass may keep for its backward pass; what is above is computed again (recompute.h),
+  // layer by layer. 0, the default: what is free on the device (on the CPU no limit).
+  void set_activation_budget(int64_t bytes) { activation_budget_ = bytes; }
   void set_requires_grad(bool value);  // but for correction biases of routers, which no gradient trains
   torch::Device device() const;
 
  private:
-  Tensor block(const ForwardPass& pass, int64_t layer, const Tensor& x_TD, const Rows& rows) const;
+  Residual block(const ForwardPass& pass, int64_t layer, const Residual& input, const Rows& rows) const;
   // Final states of `rows`.
-  Tensor run(const ForwardPass& pass, const Batch& batch, const Rows& rows) const;
+  Tensor run(std::shared_ptr<const ForwardPass> pass, const Batch& batch, const Rows& rows) const;
+  int64_t layers_to_recompute(const Batch& batch) const;
 
   DecoderConfig config_;
   NamedTensors weights_;
+  int64_t activation_budget_ = 0;
   Tensor frequencies_;  // rotary, [rotated channels / 2] float32
 };
 

@@ -149,4 +149,12 @@ int64_t DecoderConfig::num_matmul_parameters() const {
   return total + stacked / moe->router.num_experts * moe->router.top_k;
 }
 
+int64_t DecoderConfig::values_kept_of_a_row() const {
+  // The two sums and their norms; queries, keys and values as projected and as turned, and what they give.
+  const int64_t attention = 4 * hidden_size + 3 * (num_heads + num_kv_heads) * head_dim;
+  if (!moe) return attention + 3 * intermediate_size;
+  const int64_t expert = 2 * hidden_size + 3 * moe->intermediate_size;
+  return attention + moe->router.top_k * expert + 3 * moe->shared_intermediate_size;
+}
+
 }  // namespace dmoerm::nn

@@ -72,6 +72,8 @@ struct DecoderConfig {
   // Multiply-add weights a token passes through (of its experts alone), embeddings and heads not counted: for
   // FLOP counts.
   int64_t num_matmul_parameters() const;
+  // About how many numbers a layer keeps of each row for its backward pass.
+  int64_t values_kept_of_a_row() const;
 };
 
 }  // namespace dmoerm::nn

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/nn/joined_weights.h"
 #include "dmoerm/nn/rotary_frequencies.h"
 #include "dmoerm/ops/rms_norm.h"
 #include "dmoerm/ops/rotary.h"
@@ -36,7 +38,7 @@ std::vector<uint64_t> dropout_keys(const Batch& batch, const ExpertSet& set) {
 // nothing: it is a segment without a parent.
 Tensor rotary_angles(const DecoderConfig& config, const Tensor& frequencies, const Batch& batch) {
   const Tensor positions_T1 = batch.positions_T.to(torch::kFloat32).unsqueeze(1);
-  const Tensor angles_TC = positions_T1 * frequencies.to(positions_T1.device());
+  const Tensor angles_TC = positions_T1 * frequencies;
   for (const data::Segment& segment : batch.segments->segments) {
     const int64_t length = batch.segments->position_of(segment) + segment.length;
     if (length <= config.rotary.longest_common()) continue;
@@ -69,7 +71,7 @@ Rows ForwardPass::last_rows() const {
   rows.index = batch_.last_token;
   std::sort(rows.index.begin(), rows.index.end());
   rows.index.erase(std::unique(rows.index.begin(), rows.index.end()), rows.index.end());
-  rows.index_Q = torch::tensor(rows.index, torch::kInt64).to(batch_.tokens_T.device());
+  rows.index_Q = copy_to_device(rows.index, batch_.tokens_T.device());
   for (const int64_t offset : all_rows_.expert_offsets)
     rows.expert_offsets.push_back(std::lower_bound(rows.index.begin(), rows.index.end(), offset) -
                                   rows.index.begin());
@@ -108,11 +110,47 @@ Tensor ForwardPass::linear(const std::string& name, const Tensor& x_QI, const Ro
                             loras, rows.expert_offsets, dropout);
 }
 
+Tensor ForwardPass::joined_linear(const std::vector<std::string>& names, const Tensor& x_QI,
+                                  const Rows& rows) const {
+  std::vector<Tensor> weights, biases;
+  std::vector<ops::LowRankUpdate> updates;
+  int64_t column = 0;
+  for (const std::string& name : names) {
+    weights.push_back(weight(name + ".weight"));
+    if (const auto bias = weights_.find(name + ".bias"); bias != weights_.end())
+      biases.push_back(bias->second);
+    for (size_t e = 0; experts_ != nullptr && e < experts_->experts.size(); ++e) {
+      const auto pair = experts_->experts[e].pairs.find(name);
+      if (pair == experts_->experts[e].pairs.end()) continue;
+      const int64_t begin = rows.expert_offsets[e];
+      updates.push_back({pair->second, begin, rows.expert_offsets[e + 1] - begin, column});
+    }
+    column += weights.back().size(0);
+  }
+  if (!updates.empty() && dropout_ > 0) return {};
+  const Tensor weight_OI = joined_rows(weights);
+  if (!weight_OI.defined()) return {};
+  const Tensor bias_O = biases.size() == names.size() ? joined_rows(biases) : Tensor();
+  if (updates.empty()) return torch::linear(x_QI, weight_OI, bias_O);
+  const int64_t one_group[] = {0, x_QI.size(0)};
+  return ops::grouped_linear(x_QI, weight_OI.unsqueeze(0), bias_O.defined() ? bias_O.unsqueeze(0) : Tensor(),
+                             one_group, updates);
+}
+
 Tensor ForwardPass::norm(const std::string& name, const Tensor& x_QD, std::optional<double> eps) const {
   const Tensor& scale_D = weight(name + ".weight");
   const double epsilon = eps.value_or(config_.norm_eps);
   if (config_.norm == NormKind::Rms) return ops::rms_norm(x_QD, scale_D, epsilon);
   return torch::layer_norm(x_QD, scale_D.sizes(), scale_D, weight(name + ".bias"), epsilon);
+}
+
+ops::NormedSum ForwardPass::norm_of_sum(const std::string& name, const Residual& residual) const {
+  const auto& [x_TD, delta_TD] = residual;
+  if (!delta_TD.defined()) return {x_TD, norm(name, x_TD)};
+  if (config_.norm == NormKind::Rms)
+    return ops::add_rms_norm(x_TD, delta_TD, weight(name + ".weight"), config_.norm_eps);
+  const Tensor sum_TD = x_TD + delta_TD;
+  return {sum_TD, norm(name, sum_TD)};
 }
 
 Tensor ForwardPass::rotate(const Tensor& x_QHC, const Rows& rows) const {

@@ -10,7 +10,9 @@
 #include "dmoerm/nn/batch.h"
 #include "dmoerm/nn/decoder_config.h"
 #include "dmoerm/nn/expert_set.h"
+#include "dmoerm/nn/recompute.h"
 #include "dmoerm/nn/routing_trace.h"
+#include "dmoerm/ops/rms_norm.h"
 
 namespace dmoerm::nn {
 
@@ -26,7 +28,7 @@ struct Rows {
 
 class ForwardPass {
  public:
-  // All arguments outlive the pass. `experts` may be null: every row is then the base's.
+  // All arguments but the batch outlive the pass. `experts` may be null: every row is then the base's.
   ForwardPass(const DecoderConfig& config, const NamedTensors& weights, const Tensor& frequencies,
               const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing = {});
 
@@ -44,15 +46,20 @@ class ForwardPass {
   // x_QI [Q, I] -> [Q, O]: the linear layer `name`, its bias, and each expert's LoRA on the expert's own
   // rows.
   Tensor linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const;
+  // The linear layers `names` as one product, their outputs side by side: [Q, sum of O]. Undefined where
+  // their weights are not joined, or where dropout draws apart for each.
+  Tensor joined_linear(const std::vector<std::string>& names, const Tensor& x_QI, const Rows& rows) const;
   // The norm `name` over the last dimension; with the configuration's epsilon where none is given.
   Tensor norm(const std::string& name, const Tensor& x_QD, std::optional<double> eps = {}) const;
+  // The residual stream added up, and the norm `name` of it.
+  ops::NormedSum norm_of_sum(const std::string& name, const Residual& residual) const;
   // x_QHC [Q, H, C], its first channels (or all) turned by the rows' positions.
   Tensor rotate(const Tensor& x_QHC, const Rows& rows) const;
 
  private:
   const DecoderConfig& config_;
   const NamedTensors& weights_;
-  const Batch& batch_;
+  const Batch batch_;
   const ExpertSet* experts_;
   RoutingOptions routing_;
   double dropout_ = 0;

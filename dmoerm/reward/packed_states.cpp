@@ -1,5 +1,6 @@
 #include "dmoerm/reward/packed_states.h"
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/data/packing.h"
 
@@ -76,7 +77,7 @@ Tensor packed_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
   Tensor z_RKD = torch::empty({R, K, decoder.config().hidden_size},
                               torch::dtype(torch::kFloat).device(decoder.device()));
   for_each_states(decoder, experts, prompts, options, [&](const auto& sequences, const Tensor& z_BKD) {
-    z_RKD.index_copy_(0, torch::tensor(sequences, torch::kLong).to(z_RKD.device()), z_BKD);
+    z_RKD.index_copy_(0, copy_to_device(sequences, z_RKD.device()), z_BKD);
   });
   return z_RKD;
 }

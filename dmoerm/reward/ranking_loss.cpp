@@ -1,5 +1,6 @@
 #include "dmoerm/reward/ranking_loss.h"
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 
 namespace dmoerm::reward {
@@ -18,8 +19,8 @@ void RankingEdgeList::add_group(std::span<const data::Edge> edges, std::span<con
 }
 
 RankingEdges RankingEdgeList::build(torch::Device device) const {
-  return {torch::tensor(better_, torch::kLong).to(device), torch::tensor(worse_, torch::kLong).to(device),
-          torch::tensor(weight_, torch::kFloat).to(device), torch::tensor(margin_, torch::kFloat).to(device)};
+  return {copy_to_device(better_, device), copy_to_device(worse_, device), copy_to_device(weight_, device),
+          copy_to_device(margin_, device)};
 }
 
 Tensor ranking_loss(const Tensor& reward_R, const RankingEdges& edges, const RankingLossOptions& options) {

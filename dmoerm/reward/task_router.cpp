@@ -44,7 +44,7 @@ nn::ExpertSet TaskRouter::expert_set() const {
 }
 
 Tensor TaskRouter::logits_of_states(const Tensor& z_ND) const {
-  return torch::linear(z_ND, head());
+  return torch::linear(z_ND.to(torch::kFloat32), head());
 }
 
 Tensor TaskRouter::logits(std::span<const std::vector<int32_t>> inputs, const StatesOptions& options) const {

@@ -74,7 +74,10 @@ StepResult AggregatorObjective::accumulate(const StepRequest& request) {
   result.tokens = reward_R.numel();
   result.flops =
       6.0 * static_cast<double>(aggregator_.parameters().at("fc1.weight").numel() * reward_R.numel());
-  result.lanes = {{{"loss", loss.item<double>()}, {"accuracy", weighted_accuracy(reward_R.detach(), edges)}}};
+  result.measures = [loss = loss.detach(), reward_R = reward_R.detach(), edges = edges] {
+    return std::vector<Json>{
+        Json::object({{"loss", loss.item<double>()}, {"accuracy", weighted_accuracy(reward_R, edges)}})};
+  };
   return result;
 }
 

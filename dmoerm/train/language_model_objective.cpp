@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "dmoerm/core/device_copy.h"
+#include "dmoerm/train/gradient_sum.h"
+
 namespace dmoerm::train {
 namespace {
 
@@ -60,7 +63,7 @@ Tensor LanguageModelObjective::loss_sum(const std::vector<std::span<const int32_
   const Tensor hidden_TD = decoder_.hidden(nn::to_device(packed, decoder_.device()));
   const Tensor& output_VD = lm_weight_.defined() ? lm_weight_ : decoder_.weights().at("embed_tokens.weight");
   const Tensor logits_TV = hidden_TD.mm(output_VD.t()).to(torch::kFloat32);
-  const Tensor target_T = torch::tensor(targets).to(decoder_.device());
+  const Tensor target_T = copy_to_device(targets, decoder_.device());
   return torch::cross_entropy_loss(logits_TV, target_T, {}, at::Reduction::Sum);
 }
 
@@ -69,19 +72,24 @@ StepResult LanguageModelObjective::accumulate(const StepRequest& request) {
   for (const int64_t example : request.examples[0]) documents.push_back(train_[example]);
   const auto targets = static_cast<double>(count_targets(documents));
   StepResult result;
-  double total = 0;
-  for (const auto& indices : cut(documents, token_budget_)) {
+  std::vector<Tensor> losses;
+  const auto parts = cut(documents, token_budget_);
+  if (parts.size() > 1) sum_gradients_in_float32(parameters(0));
+  for (const auto& indices : parts) {
     std::vector<std::span<const int32_t>> part;
     for (const int64_t index : indices) part.push_back(documents[index]);
     const Tensor loss = loss_sum(part);
     (loss / targets).backward();
-    total += loss.item<double>();
+    losses.push_back(loss.detach());
   }
   result.tokens = static_cast<int64_t>(targets);
   const int64_t weights = decoder_.config().num_matmul_parameters() +
                           decoder_.config().vocab_size * decoder_.config().hidden_size;
   result.flops = 6.0 * static_cast<double>(weights) * targets;
-  result.lanes = {{{"loss", total / targets}}};
+  result.measures = [losses, targets] {
+    const double total = torch::stack(losses).sum(torch::kFloat64).item<double>();
+    return std::vector<Json>{Json::object({{"loss", total / targets}})};
+  };
   return result;
 }
 

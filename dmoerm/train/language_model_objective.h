@@ -36,6 +36,7 @@ class LanguageModelObjective : public Objective {
   NamedParameters parameters(int64_t lane) override;
   std::vector<Source> sources(int64_t) const override { return {{0, train_.size(), 1}}; }
   StepResult accumulate(const StepRequest& request) override;
+  bool shrink() override { return halve_token_budget(token_budget_); }
   // Score: minus the mean loss (nats a token).
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 

@@ -2,6 +2,7 @@
 // by side in one pass (the experts of a task), each exactly as if it trained alone.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,17 +12,22 @@
 
 namespace dmoerm::train {
 
-using NamedParameters = std::vector<std::pair<std::string, Tensor>>;  // float32 leaves, in a fixed order
+// Leaves, in a fixed order: float32, or narrower (the trainer then keeps float32 masters).
+using NamedParameters = std::vector<std::pair<std::string, Tensor>>;
 
 // One optimizer step: the examples of each lane (none: the lane rests).
 struct StepRequest {
   int64_t step = 0;
   std::vector<std::vector<int64_t>> examples;
+
+  bool operator==(const StepRequest&) const = default;
 };
 
 struct StepResult {
-  std::vector<Json> lanes;  // measures for the metrics file: {"loss": …, "accuracy": …}; "loss" always
-  int64_t tokens = 0;       // computed
+  // Measures of each lane for the metrics file: {"loss": …, "accuracy": …}, "loss" always; null: the lane
+  // rested. Waits for the device, so it is asked once the step's work is queued.
+  std::function<std::vector<Json>()> measures;
+  int64_t tokens = 0;  // computed
   double flops = 0;
 };
 
@@ -40,8 +46,16 @@ class Objective {
   // Adds the gradient of each lane's mean loss over its examples to .grad; independent of how the step is
   // cut.
   virtual StepResult accumulate(const StepRequest& request) = 0;
+  // Says what the next step will be: its examples may be read and packed while the device computes.
+  virtual void prepare(const StepRequest& /*next*/) {}
+  // After the device ran out of memory: computes less at once from now on, to the same result. False: it
+  // cannot.
+  virtual bool shrink() { return false; }
   // On held-out data, for the lanes named; nothing to evaluate on: score 0 and no measures.
   virtual std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) = 0;
 };
+
+// For shrink() of objectives that cut a step by tokens.
+bool halve_token_budget(int64_t& token_budget);
 
 }  // namespace dmoerm::train

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/train/gradient_sum.h"
 
 namespace dmoerm::train {
 namespace {
@@ -25,8 +27,8 @@ struct EdgeRows {
     }
   }
   reward::RankingEdges build(torch::Device device) const {
-    return {torch::tensor(better).to(device), torch::tensor(worse).to(device),
-            torch::tensor(weight).to(device), torch::tensor(margin).to(device)};
+    return {copy_to_device(better, device), copy_to_device(worse, device), copy_to_device(weight, device),
+            copy_to_device(margin, device)};
   }
 };
 
@@ -44,6 +46,14 @@ struct PreferenceObjective::Unit {
     for (const ScoredEdge& edge : edges) sum += edge.weight;
     return sum;
   }
+};
+
+// Batches of units; a packed batch without tokens: a unit above the token budget, which is computed in
+// chunks.
+struct PreferenceObjective::Step {
+  StepRequest request;
+  std::vector<Unit> units;
+  std::vector<std::pair<std::vector<const Unit*>, data::PackedBatch>> batches;
 };
 
 struct PreferenceObjective::Tally {
@@ -108,6 +118,7 @@ PreferenceObjective::PreferenceObjective(const data::GroupStore& store, nn::Deco
 }
 
 PreferenceObjective::~PreferenceObjective() {
+  if (next_.valid()) next_.wait();
   decoder_.set_requires_grad(false);
   for (PreferenceLane& lane : lanes_)
     for (auto& [name, parameter] : parameters(&lane - lanes_.data())) {
@@ -164,25 +175,29 @@ PreferenceObjective::Unit PreferenceObjective::load(int64_t lane, const Preferen
 // Rewards of all sequences of the units, one after another; a sequence has as many as its lane's head has
 // rows.
 Tensor PreferenceObjective::rewards(const std::vector<const Unit*>& units, int64_t& tokens) const {
-  return run(units, tokens, /*with_trace=*/false).rewards_N;
+  const data::PackedBatch packed = pack(units);
+  tokens += packed.num_tokens();
+  return run(units, packed, /*with_trace=*/false).rewards_N;
 }
 
-PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*>& units, int64_t& tokens,
-                                                   bool with_trace) const {
+data::PackedBatch PreferenceObjective::pack(const std::vector<const Unit*>& units) const {
   std::vector<data::PackItem> items;
   for (const Unit* unit : units)
     for (const auto& sequence : unit->sequences)
       items.push_back(
           {sequence, unit->group, experts_.experts.empty() ? -1 : static_cast<int32_t>(unit->lane)});
-  const auto num_experts = static_cast<int32_t>(experts_.experts.size());
-  const data::PackedBatch packed = data::pack(items, num_experts, options_.share_prefix, longest_sharing());
-  tokens += packed.num_tokens();
+  return data::pack(items, static_cast<int32_t>(experts_.experts.size()), options_.share_prefix,
+                    longest_sharing());
+}
+
+PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*>& units,
+                                                   const data::PackedBatch& packed, bool with_trace) const {
   Pass pass;
   pass.batch = nn::to_device(packed, decoder_.device());
   nn::RoutingOptions routing;
   if (with_trace) routing.trace = &pass.trace;
-  const Tensor z_RD =
-      decoder_.last_hidden(pass.batch, num_experts > 0 ? &experts_ : nullptr, routing).to(torch::kFloat32);
+  const nn::ExpertSet* experts = experts_.experts.empty() ? nullptr : &experts_;
+  const Tensor z_RD = decoder_.last_hidden(pass.batch, experts, routing).to(torch::kFloat32);
   std::vector<Tensor> parts;
   int64_t row = 0;
   for (const Unit* unit : units) {
@@ -194,9 +209,8 @@ PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*
   return pass;
 }
 
-void PreferenceObjective::backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies,
-                                   int64_t& tokens) {
-  const Pass pass = run(units, tokens, options_.router_loss.active());
+Tensor PreferenceObjective::backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
+  const Pass pass = run(units, packed, options_.router_loss.active());
   const Tensor& rewards_N = pass.rewards_N;
   EdgeRows edges;
   int64_t begin = 0;
@@ -209,7 +223,7 @@ void PreferenceObjective::backward(const std::vector<const Unit*>& units, std::v
   }
   const Tensor loss = reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options());
   with_router_loss(loss, pass, share).backward();
-  tally(units, rewards_N.detach(), tallies);
+  return rewards_N.detach();
 }
 
 void PreferenceObjective::tally(const std::vector<const Unit*>& units, const Tensor& rewards_N,
@@ -252,7 +266,7 @@ Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pas
 
 // A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward
 // is carried back through a second forward pass of each chunk. Exactly the gradient of the whole.
-void PreferenceObjective::backward_in_chunks(const Unit& unit, std::vector<Tally>& tallies, int64_t& tokens) {
+Tensor PreferenceObjective::backward_in_chunks(const Unit& unit, int64_t& tokens) {
   const std::vector<Unit> parts = chunks(unit);
   std::vector<Tensor> values;
   {
@@ -266,40 +280,73 @@ void PreferenceObjective::backward_in_chunks(const Unit& unit, std::vector<Tally
   reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options()).backward();
   int64_t begin = 0;
   for (const Unit& part : parts) {
-    const Pass again = run({&part}, tokens, options_.router_loss.active());
+    const data::PackedBatch packed = pack({&part});
+    tokens += packed.num_tokens();
+    const Pass again = run({&part}, packed, options_.router_loss.active());
     const Tensor loss = again.rewards_N.dot(rewards_N.grad().narrow(0, begin, again.rewards_N.numel()));
     with_router_loss(loss, again, unit.share() / static_cast<double>(parts.size())).backward();
     begin += again.rewards_N.numel();
   }
-  tally({&unit}, rewards_N.detach(), tallies);
+  return rewards_N.detach();
+}
+
+std::shared_ptr<const PreferenceObjective::Step> PreferenceObjective::plan(const StepRequest& request) const {
+  auto step = std::make_shared<Step>();
+  step->request = request;
+  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+    const double weight = 1.0 / static_cast<double>(std::max<size_t>(1, request.examples[lane].size()));
+    for (const int64_t example : request.examples[lane])
+      step->units.push_back(load(static_cast<int64_t>(lane), lanes_[lane].train[example], weight));
+  }
+  std::vector<int64_t> costs;
+  for (const Unit& unit : step->units) costs.push_back(unit.cost);
+  for (std::vector<int64_t>& indices : data::plan_batches(costs, options_.token_budget)) {
+    std::sort(indices.begin(), indices.end());
+    std::vector<const Unit*> batch;
+    for (const int64_t index : indices) batch.push_back(&step->units[index]);
+    const bool in_chunks =
+        batch.size() == 1 && batch[0]->cost > options_.token_budget && batch[0]->sequences.size() > 1;
+    data::PackedBatch packed = in_chunks ? data::PackedBatch() : pack(batch);
+    step->batches.emplace_back(std::move(batch), std::move(packed));
+  }
+  return step;
+}
+
+// Ahead on a thread of its own, while a GPU computes; on the CPU it would only take the threads' time.
+void PreferenceObjective::prepare(const StepRequest& next) {
+  if (decoder_.device().is_cuda())
+    next_ = std::async(std::launch::async, [this, next] { return plan(next); });
+}
+
+bool PreferenceObjective::shrink() {
+  if (next_.valid()) next_.get();
+  return halve_token_budget(options_.token_budget);
 }
 
 StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   experts_.training = true;
   load_.reset();
   experts_.dropout_seed = hash_combine(seed_, static_cast<uint64_t>(request.step));
-  std::vector<Unit> units;
-  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
-    const double weight = 1.0 / static_cast<double>(std::max<size_t>(1, request.examples[lane].size()));
-    for (const int64_t example : request.examples[lane])
-      units.push_back(load(static_cast<int64_t>(lane), lanes_[lane].train[example], weight));
-  }
-  std::vector<int64_t> costs;
-  for (const Unit& unit : units) costs.push_back(unit.cost);
+  std::shared_ptr<const Step> step;
+  if (next_.valid()) step = next_.get();
+  if (!step || step->request != request) step = plan(request);
+  if (step->batches.size() > 1)
+    for (size_t lane = 0; lane < lanes_.size(); ++lane) sum_gradients_in_float32(parameters(lane));
   StepResult result;
-  std::vector<Tally> tallies(lanes_.size());
-  for (std::vector<int64_t>& indices : data::plan_batches(costs, options_.token_budget)) {
-    std::sort(indices.begin(), indices.end());
-    std::vector<const Unit*> batch;
-    for (const int64_t index : indices) batch.push_back(&units[index]);
-    if (batch.size() == 1 && batch[0]->cost > options_.token_budget && batch[0]->sequences.size() > 1) {
-      backward_in_chunks(*batch[0], tallies, result.tokens);
-    } else {
-      backward(batch, tallies, result.tokens);
-    }
+  UnitRewards rewards;
+  for (const auto& [units, packed] : step->batches) {
+    result.tokens += packed.num_tokens();
+    rewards.emplace_back(units, packed.num_tokens() > 0 ? backward(units, packed)
+                                                        : backward_in_chunks(*units[0], result.tokens));
   }
-  for (size_t lane = 0; lane < lanes_.size(); ++lane)
-    result.lanes.push_back(request.examples[lane].empty() ? Json() : tallies[lane].measures());
+  result.measures = [this, step, rewards] {
+    std::vector<Tally> tallies(lanes_.size());
+    for (const auto& [units, rewards_N] : rewards) tally(units, rewards_N, tallies);
+    std::vector<Json> measures;
+    for (size_t lane = 0; lane < lanes_.size(); ++lane)
+      measures.push_back(step->request.examples[lane].empty() ? Json() : tallies[lane].measures());
+    return measures;
+  };
   // Multiply-adds a weight and token: forward, gradient of the input, gradient of the weight (full training
   // only).
   const double passes = train_base_ ? 6 : 4;

@@ -2,6 +2,7 @@
 // a LoRA expert and its head; several lanes train the experts of a task together over one frozen base.
 #pragma once
 
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,22 +56,29 @@ class PreferenceObjective : public Objective {
   NamedParameters parameters(int64_t lane) override;
   std::vector<Source> sources(int64_t lane) const override;
   StepResult accumulate(const StepRequest& request) override;
+  void prepare(const StepRequest& next) override;
+  bool shrink() override;
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 
  private:
   struct Unit;   // one lane's example with its sequences
   struct Tally;  // sums of one lane over a step
+  struct Step;   // a step's units, cut into batches and packed
+  using UnitRewards = std::vector<std::pair<std::vector<const Unit*>, Tensor>>;  // of each batch
   // One forward pass; the trace is filled where router losses want it.
   struct Pass {
     Tensor rewards_N;
     nn::Batch batch;
     nn::RoutingTrace trace;
   };
-  Pass run(const std::vector<const Unit*>& units, int64_t& tokens, bool with_trace) const;
+  data::PackedBatch pack(const std::vector<const Unit*>& units) const;
+  Pass run(const std::vector<const Unit*>& units, const data::PackedBatch& packed, bool with_trace) const;
+  std::shared_ptr<const Step> plan(const StepRequest& request) const;
   Unit load(int64_t lane, const PreferenceExample& example, double weight) const;
   Tensor rewards(const std::vector<const Unit*>& units, int64_t& tokens) const;
-  void backward(const std::vector<const Unit*>& units, std::vector<Tally>& tallies, int64_t& tokens);
-  void backward_in_chunks(const Unit& unit, std::vector<Tally>& tallies, int64_t& tokens);
+  // Add to the gradients; return the rewards, on the device.
+  Tensor backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed);
+  Tensor backward_in_chunks(const Unit& unit, int64_t& tokens);
   // Adds the router losses of a pass that is `share` of the step, where they are on.
   Tensor with_router_loss(const Tensor& loss, const Pass& pass, double share);
   std::vector<Unit> chunks(const Unit& unit) const;
@@ -88,6 +96,7 @@ class PreferenceObjective : public Objective {
   uint64_t seed_;
   nn::ExpertSet experts_;  // the lanes' LoRA experts, in lane order
   nn::LoadAverage load_;   // of the step, for router losses
+  std::future<std::shared_ptr<const Step>> next_;
 };
 
 }  // namespace dmoerm::train

@@ -1,6 +1,8 @@
 #include "dmoerm/train/router_objective.h"
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/train/gradient_sum.h"
 
 namespace dmoerm::train {
 namespace {
@@ -22,7 +24,7 @@ std::vector<Batch> cut(const Batch& examples, int64_t budget) {
 Tensor labels_of(const Batch& batch, torch::Device device) {
   std::vector<int64_t> labels;
   for (const RouterExample* example : batch) labels.push_back(example->label);
-  return torch::tensor(labels).to(device);
+  return copy_to_device(labels, device);
 }
 
 }  // namespace
@@ -81,18 +83,24 @@ StepResult RouterObjective::accumulate(const StepRequest& request) {
     result.tokens += static_cast<int64_t>(train_[example].tokens.size());
   }
   const auto count = static_cast<double>(examples.size());
-  double total = 0, correct = 0;
-  for (const Batch& batch : cut(examples, token_budget_)) {
+  std::vector<Tensor> losses, correct;
+  const std::vector<Batch> batches = cut(examples, token_budget_);
+  if (batches.size() > 1) sum_gradients_in_float32(parameters(0));
+  for (const Batch& batch : batches) {
     const Tensor logits_NC = logits(batch), label_N = labels_of(batch, logits_NC.device());
     const Tensor loss = torch::cross_entropy_loss(logits_NC, label_N, {}, at::Reduction::Sum);
     (loss / count).backward();
-    total += loss.item<double>();
-    correct += logits_NC.argmax(1).eq(label_N).sum().item<double>();
+    losses.push_back(loss.detach());
+    correct.push_back(logits_NC.detach().argmax(1).eq(label_N).sum());
   }
   const double passes = router_.own ? 6 : router_.adapter ? 4 : 2;
   result.flops =
       passes * static_cast<double>(router_.decoder().config().num_matmul_parameters() * result.tokens);
-  result.lanes = {{{"loss", total / count}, {"accuracy", correct / count}}};
+  result.measures = [losses, correct, count] {
+    const double loss = torch::stack(losses).sum(torch::kFloat64).item<double>();
+    const double right = torch::stack(correct).sum(torch::kFloat64).item<double>();
+    return std::vector<Json>{Json::object({{"loss", loss / count}, {"accuracy", right / count}})};
+  };
   return result;
 }
 

@@ -27,6 +27,7 @@ class RouterObjective : public Objective {
     return {{0, static_cast<int64_t>(train_.size()), 1}};
   }
   StepResult accumulate(const StepRequest& request) override;
+  bool shrink() override { return halve_token_budget(token_budget_); }
   // Score: share of inputs whose most probable task is the right one.
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 

@@ -1,9 +1,11 @@
 #include "dmoerm/train/trainer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 
+#include "dmoerm/core/device_memory.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/log.h"
 
@@ -62,8 +64,11 @@ Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std:
     if (options_.max_steps > 0) lane.total_steps = std::min(lane.total_steps, options_.max_steps);
     lane.eval_every = options_.eval_every > 0 ? options_.eval_every : steps_an_epoch;
     for (const auto& [name, parameter] : lane.parameters) {
-      lane.first_moments.push_back(torch::zeros_like(parameter));
-      lane.second_moments.push_back(torch::zeros_like(parameter));
+      const bool narrow = parameter.element_size() < 4;
+      lane.masters.push_back(narrow ? parameter.detach().to(torch::kFloat32) : Tensor());
+      const Tensor& value = narrow ? lane.masters.back() : parameter;
+      lane.first_moments.push_back(torch::zeros_like(value).requires_grad_(false));
+      lane.second_moments.push_back(torch::zeros_like(lane.first_moments.back()));
       lane.best.push_back(parameter.detach().clone());
     }
     lanes_.push_back(std::move(lane));
@@ -84,20 +89,21 @@ void Trainer::run() {
   while (active()) {
     const double begin = seconds_now();
     StepResult result = take_step();
+    std::vector<Json> measures = result.measures();
     const double seconds = seconds_now() - begin;
     const double smooth = tokens_rate == 0 ? 1 : 0.1;
     tokens_rate += smooth * (static_cast<double>(result.tokens) / seconds - tokens_rate);
     mfu += smooth * (result.flops / seconds / flops_rate_ - mfu);
     double loss = 0, trained = 0;
     for (size_t i = 0; i < lanes_.size(); ++i) {
-      if (result.lanes[i].is_null()) continue;
-      result.lanes[i].update({{"stage", stage_},
-                              {"lane", lanes_[i].name},
-                              {"step", lanes_[i].steps},
-                              {"tokens_per_s", std::round(tokens_rate)},
-                              {"mfu", mfu}});
-      run_.append_metrics(result.lanes[i]);
-      loss += result.lanes[i]["loss"].get<double>();
+      if (measures[i].is_null()) continue;
+      measures[i].update({{"stage", stage_},
+                          {"lane", lanes_[i].name},
+                          {"step", lanes_[i].steps},
+                          {"tokens_per_s", std::round(tokens_rate)},
+                          {"mfu", mfu}});
+      run_.append_metrics(measures[i]);
+      loss += measures[i]["loss"].get<double>();
       trained += 1;
     }
     evaluate_due();
@@ -122,7 +128,7 @@ bool Trainer::active() const {
   return false;
 }
 
-StepResult Trainer::take_step() {
+StepRequest Trainer::draw_step() {
   StepRequest request;
   request.step = step_;
   for (Lane& lane : lanes_) {
@@ -130,24 +136,56 @@ StepResult Trainer::take_step() {
     if (!lane.finished)
       for (int64_t i = 0; i < lane.batch; ++i) examples.push_back(lane.order->next());
     request.examples.push_back(std::move(examples));
-    for (auto& [name, parameter] : lane.parameters) parameter.mutable_grad() = Tensor();
   }
-  StepResult result = objective_.accumulate(request);
+  return request;
+}
+
+// The step's gradient; where memory ends, from the start with less at once.
+StepResult Trainer::accumulate(const StepRequest& request) {
+  while (true) {
+    for (Lane& lane : lanes_)
+      for (auto& [name, parameter] : lane.parameters) parameter.mutable_grad() = Tensor();
+    try {
+      return objective_.accumulate(request);
+    } catch (const OutOfMemory&) {
+      if (!objective_.shrink()) throw;
+    }
+    release_unused_memory(lanes_[0].parameters[0].second.device());
+  }
+}
+
+StepResult Trainer::take_step() {
+  const StepRequest request = next_ ? *std::exchange(next_, std::nullopt) : draw_step();
+  StepResult result = accumulate(request);
+  std::vector<std::optional<std::pair<Tensor, double>>> updates(lanes_.size());
   for (size_t i = 0; i < lanes_.size(); ++i)
-    if (!lanes_[i].finished) result.lanes[i].update(update(lanes_[i]));
+    if (!request.examples[i].empty()) updates[i] = update(lanes_[i]);
   ++step_;
+  // A lane that ends with this step has no use for what is drawn for it.
+  if (std::ranges::all_of(lanes_, [](const Lane& lane) { return lane.finished || !lane.evaluation_due(); })) {
+    next_ = draw_step();
+    objective_.prepare(*next_);
+  }
+  result.measures = [this, updates, measures = std::move(result.measures)] {
+    std::vector<Json> lines = measures();
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+      if (!updates[i]) continue;
+      const double norm = updates[i]->first.item<double>();
+      if (!std::isfinite(norm))
+        fail("train", "{}: the gradient of {} is not finite at step {}: lower the learning rate", stage_,
+             lanes_[i].name, lanes_[i].steps - 1);
+      lines[i].update({{"grad_norm", norm}, {"lr", updates[i]->second}});
+    }
+    return lines;
+  };
   return result;
 }
 
-Json Trainer::update(Lane& lane) {
+std::pair<Tensor, double> Trainer::update(Lane& lane) {
   torch::NoGradGuard no_grad;
   std::vector<Tensor> gradients;
   for (const auto& [name, parameter] : lane.parameters) gradients.push_back(parameter.grad());
-  const Tensor grad_norm = ops::global_norm(gradients);
-  const double norm = grad_norm.item<double>();
-  if (!std::isfinite(norm))
-    fail("train", "{}: the gradient of {} is not finite at step {}: lower the learning rate", stage_,
-         lane.name, lane.steps);
+  const Tensor norm = ops::global_norm(gradients);
   ops::AdamWStep step;
   step.lr = options_.lr * schedule_factor(options_.schedule, lane.steps, lane.total_steps);
   step.beta1 = options_.beta1;
@@ -155,21 +193,20 @@ Json Trainer::update(Lane& lane) {
   step.eps = options_.eps;
   step.weight_decay = options_.weight_decay;
   step.step = ++lane.steps;
-  step.grad_scale = ops::clip_scale(grad_norm, options_.clip);
+  step.grad_scale = ops::clip_scale(norm, options_.clip);
   std::vector<ops::AdamWSlot> slots;
   for (size_t i = 0; i < lane.parameters.size(); ++i)
-    slots.push_back(
-        {lane.parameters[i].second, {}, gradients[i], lane.first_moments[i], lane.second_moments[i]});
+    slots.push_back({lane.parameters[i].second, lane.masters[i], gradients[i], lane.first_moments[i],
+                     lane.second_moments[i]});
   ops::adamw_(slots, step);
-  return {{"grad_norm", norm}, {"lr", step.lr}};
+  return {norm, step.lr};
 }
 
 void Trainer::evaluate_due() {
   std::vector<int64_t> due;
   for (size_t i = 0; i < lanes_.size(); ++i) {
     const Lane& lane = lanes_[i];
-    if (!lane.finished && (lane.steps % lane.eval_every == 0 || lane.steps == lane.total_steps))
-      due.push_back(static_cast<int64_t>(i));
+    if (!lane.finished && lane.evaluation_due()) due.push_back(static_cast<int64_t>(i));
   }
   if (due.empty()) return;
   const std::vector<Evaluation> evaluations = objective_.evaluate(due);
@@ -200,7 +237,10 @@ void Trainer::record(Lane& lane, const Evaluation& evaluation) {
 void Trainer::use_best_weights() {
   if (!options_.keep_best) return;
   for (Lane& lane : lanes_)
-    for (size_t i = 0; i < lane.parameters.size(); ++i) copy_into(lane.parameters[i].second, lane.best[i]);
+    for (size_t i = 0; i < lane.parameters.size(); ++i) {
+      copy_into(lane.parameters[i].second, lane.best[i]);
+      if (lane.masters[i].defined()) copy_into(lane.masters[i], lane.best[i]);
+    }
 }
 
 void Trainer::save(bool finished) {
@@ -209,7 +249,7 @@ void Trainer::save(bool finished) {
   for (const Lane& lane : lanes_) {
     for (size_t i = 0; i < lane.parameters.size(); ++i) {
       const std::string key = lane.name + "/" + lane.parameters[i].first;
-      tensors[key + "/value"] = lane.parameters[i].second;
+      tensors[key + "/value"] = lane.value(i);
       if (finished) continue;  // only the chosen weights are left
       tensors[key + "/m"] = lane.first_moments[i];
       tensors[key + "/v"] = lane.second_moments[i];
@@ -240,6 +280,7 @@ void Trainer::restore(const StageState& state) {
     for (size_t i = 0; i < lane.parameters.size(); ++i) {
       const std::string key = lane.name + "/" + lane.parameters[i].first;
       copy_into(lane.parameters[i].second, tensor(key + "/value"));
+      if (lane.masters[i].defined()) copy_into(lane.masters[i], tensor(key + "/value"));
       if (finished) continue;
       copy_into(lane.first_moments[i], tensor(key + "/m"));
       copy_into(lane.second_moments[i], tensor(key + "/v"));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,19 +43,28 @@ class Trainer {
   struct Lane {
     std::string name;
     NamedParameters parameters;
-    std::vector<Tensor> first_moments, second_moments, best;
+    // `masters`: float32 copies of narrower parameters, undefined for the others.
+    std::vector<Tensor> masters, first_moments, second_moments, best;
+
+    // What is trained of a parameter.
+    const Tensor& value(size_t i) const { return masters[i].defined() ? masters[i] : parameters[i].second; }
     std::unique_ptr<ExampleOrder> order;
     int64_t total_steps = 0, eval_every = 0, batch = 0;
     int64_t steps = 0, best_step = 0, evaluations_since_best = 0;
     double best_score = 0, score = 0;
     bool evaluated = false, finished = false;
+
+    bool evaluation_due() const { return steps % eval_every == 0 || steps == total_steps; }
   };
 
   void restore(const StageState& state);
   void save(bool finished);
   bool active() const;
+  StepRequest draw_step();
   StepResult take_step();
-  Json update(Lane& lane);  // clips and applies the gradient; measures of the update
+  StepResult accumulate(const StepRequest& request);
+  // Clips and applies the gradient; the norm that it had, on the device, and the learning rate.
+  std::pair<Tensor, double> update(Lane& lane);
   void evaluate_due();
   void record(Lane& lane, const Evaluation& evaluation);
   void use_best_weights();
@@ -67,6 +77,7 @@ class Trainer {
   double flops_rate_;
   std::vector<Lane> lanes_;
   int64_t step_ = 0;
+  std::optional<StepRequest> next_;  // drawn ahead
 };
 
 }  // namespace dmoerm::train

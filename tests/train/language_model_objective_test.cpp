@@ -47,7 +47,7 @@ TEST_F(LanguageModelTest, LossAndGradientAreThoseOfEachDocumentAlone) {
       }
       const Tensor expected = plain_loss(decoder, output_VD, train);
       expected.backward();
-      EXPECT_NEAR(result.lanes[0]["loss"].get<double>(), expected.item<double>(), 1e-5);
+      EXPECT_NEAR(result.measures()[0]["loss"].get<double>(), expected.item<double>(), 1e-5);
       for (const auto& [name, parameter] : objective.parameters(0))
         EXPECT_LT((found[name] - parameter.grad()).abs().max().item<double>(), 1e-5) << name << " " << tied << " " << budget;
       EXPECT_NEAR(-objective.evaluate({0})[0].score, plain_loss(decoder, output_VD, held_out).item<double>(), 1e-5);

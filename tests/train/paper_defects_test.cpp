@@ -45,11 +45,11 @@ TEST_F(PaperDefects, DropoutIsActiveAfterAnEvaluation) {
   PreferenceObjective objective(store, decoder, false, std::move(lanes), {}, 1);
   StepRequest request{0, {{}}};
   for (int64_t i = 0; i < count; ++i) request.examples[0].push_back(i);
-  const double before = objective.accumulate(request).lanes[0]["loss"];
+  const double before = objective.accumulate(request).measures()[0]["loss"];
   const double evaluated = objective.evaluate({0})[0].measures["loss"];
-  const double after = objective.accumulate(request).lanes[0]["loss"];
+  const double after = objective.accumulate(request).measures()[0]["loss"];
   request.step = 1;
-  const double next_step = objective.accumulate(request).lanes[0]["loss"];
+  const double next_step = objective.accumulate(request).measures()[0]["loss"];
   EXPECT_EQ(before, after) << "the same step draws the same masks";
   EXPECT_NE(after, next_step) << "another step draws others";
   EXPECT_GT(std::abs(after - evaluated), 1e-4) << "evaluation has no dropout, training has";

@@ -44,10 +44,10 @@ TEST_F(PreferenceObjectiveTest, GradientDoesNotDependOnTheTokenBudget) {
     const auto found = gradients(objective, 0);
     if (reference.empty()) {
       reference = found;
-      loss = result.lanes[0]["loss"];
+      loss = result.measures()[0]["loss"];
       continue;
     }
-    EXPECT_NEAR(result.lanes[0]["loss"].get<double>(), loss, 1e-6) << budget;
+    EXPECT_NEAR(result.measures()[0]["loss"].get<double>(), loss, 1e-6) << budget;
     EXPECT_LT(largest_difference(reference, found), 1e-5) << budget;
   }
 }
@@ -201,7 +201,7 @@ TEST_F(PreferenceObjectiveTest, LabelSmoothingMarginAndCentering) {
   std::vector<PreferenceLane> lanes;
   lanes.push_back(make_lane("m", human_examples(store, {0}), head));
   PreferenceObjective objective(store, decoder, true, std::move(lanes), options, 1);
-  const Json measures = objective.accumulate({0, {{0}}}).lanes[0];
+  const Json measures = objective.accumulate({0, {{0}}}).measures()[0];
   const double difference = measures["margin"], sum = 2 * measures["reward_mean"].get<double>();
   const auto nll = [](double x) { return std::log1p(std::exp(-x)); };
   const double expected = 0.9 * nll(difference - 0.7) + 0.1 * nll(-difference - 0.7) + 0.01 * sum * sum;

@@ -1,0 +1,11 @@
+#include "dmoerm/core/device_memory.h"
+
+namespace dmoerm {
+
+int64_t free_device_memory(torch::Device) {
+  return 0;
+}
+
+void release_unused_memory(torch::Device) {}
+
+}  // namespace dmoerm

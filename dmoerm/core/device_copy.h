@@ -1,0 +1,22 @@
+// Values of the host as tensors of a device.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "dmoerm/core/compat.h"
+
+namespace dmoerm {
+
+// x on the device. On CUDA through pinned memory, so that the host does not wait for the device.
+inline Tensor copy_to_device(const Tensor& x, torch::Device device) {
+  if (!device.is_cuda() || x.is_cuda()) return x.to(device);
+  return x.pin_memory().to(device, /*non_blocking=*/true);
+}
+
+template <typename T>
+Tensor copy_to_device(const std::vector<T>& values, torch::Device device) {
+  return copy_to_device(torch::tensor(values), device);
+}
+
+}  // namespace dmoerm
