@@ -173,7 +173,9 @@ void add_tasks_command(CLI::App& parent) {
   CLI::App* command =
       parent.add_subcommand("tasks", "Print the built-in tasks file: points, definitions, prompt");
   auto language = std::make_shared<std::string>("en");
-  command->add_option("--language", *language, "en or zh")->check(CLI::IsMember({"en", "zh"}))->capture_default_str();
+  command->add_option("--language", *language, "en or zh")
+      ->check(CLI::IsMember({"en", "zh"}))
+      ->capture_default_str();
   command->footer("Example:\n  dmoerm label tasks --language zh > tasks.toml");
   command->callback([language] { std::cout << label::builtin_tasks_file(*language); });
 }

@@ -11,8 +11,9 @@
 
 namespace {
 
-// OpenMP's idle threads spin by default and take the cores from OpenBLAS's own threads: on two cores training is 2.8
-// times slower. The policy is read once, when the library is loaded, so the program starts itself again with it.
+// OpenMP's idle threads spin by default and take the cores from OpenBLAS's own threads: on two cores training
+// is 2.8 times slower. The policy is read once, when the library is loaded, so the program starts itself
+// again with it.
 void let_idle_threads_sleep(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);

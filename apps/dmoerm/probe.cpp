@@ -11,13 +11,12 @@ namespace {
 struct ProbeFlags {
   reward::ProbeOptions probe;
   std::filesystem::path input = "-";
-  std::string dtype = "float32";
   RuntimeOptions runtime;
 };
 
 void probe(ProbeFlags& flags) {
   flags.probe.load.device = init_runtime(flags.runtime);
-  flags.probe.load.dtype = flags.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+  flags.probe.load.dtype = compute_dtype(flags.runtime, flags.probe.load.device);
   reward::probe_file(flags.probe, flags.input, [](std::string_view line) { std::cout << line; });
   std::cout.flush();
   if (!std::cout) fail("probe", "standard output cannot be written");
@@ -38,9 +37,6 @@ void add_probe_command(CLI::App& model) {
   command
       ->add_option("--input", flags->input,
                    "Lines {\"ids\": [...]} or {\"text\": ...} (JSONL, .gz, .zst); - is standard input")
-      ->capture_default_str();
-  command->add_option("--dtype", flags->dtype, "float32 or bfloat16")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
   RunFlags::add_runtime_flags(*command, flags->runtime);
   command->footer("Example:\n  echo '{\"ids\": [1, 15, 27]}' | dmoerm model probe --model path/to/model");

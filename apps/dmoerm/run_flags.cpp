@@ -11,7 +11,8 @@ train::RunOptions RunFlags::start() const {
   };
   std::signal(SIGINT, stop);
   std::signal(SIGTERM, stop);
-  return {resume, init_runtime(runtime)};
+  const torch::Device device = init_runtime(runtime);
+  return {resume, device, compute_dtype(runtime, device)};
 }
 
 }  // namespace dmoerm::app

@@ -26,6 +26,11 @@ struct RunFlags {
   static void add_runtime_flags(CLI::App& command, RuntimeOptions& runtime) {
     command.add_option("--threads", runtime.threads, "CPU threads (default: all cores)");
     command.add_option("--device", runtime.device, "cpu, cuda or cuda:N")->capture_default_str();
+    command
+        .add_option("--dtype", runtime.dtype,
+                    "Of matrix products: float32, bfloat16, or auto (bfloat16 on CUDA, float32 on the CPU)")
+        ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+        ->capture_default_str();
   }
 };
 

@@ -17,9 +17,10 @@ void ScorerFlags::add_to(CLI::App& command) {
                      "template, chatml, qwen2, llama3, mistral, plain (default: the model's own)");
   command.add_option("--max-tokens", scorer.max_tokens, "Longest sequence (default: the model's own)")
       ->check(CLI::PositiveNumber);
-  command.add_option("--token-budget", scorer.token_budget, "Tokens computed at once; changes no reward")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command
+      .add_option("--token-budget", scorer.token_budget,
+                  "Tokens computed at once (default: what suits the device); changes no reward")
+      ->check(CLI::PositiveNumber);
   command
       .add_option_function<std::string>(
           "--share-prefix", [this](const std::string& value) { scorer.share_prefix = value == "on"; },
@@ -35,15 +36,12 @@ void ScorerFlags::add_to(CLI::App& command) {
           "--text", [this](const std::string& value) { reader.text_as_turn = value == "turn"; },
           "A text prompt is raw text that answers continue (raw, the default), or a user turn (turn)")
       ->check(CLI::IsMember({"raw", "turn"}));
-  command.add_option("--dtype", dtype, "float32 or bfloat16")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
   RunFlags::add_runtime_flags(command, runtime);
 }
 
 reward::Scorer ScorerFlags::load() {
   scorer.load.device = init_runtime(runtime);
-  scorer.load.dtype = dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+  scorer.load.dtype = compute_dtype(runtime, scorer.load.device);
   auto loaded = reward::Scorer::load(model, scorer);
   log().info("chat format: {}", loaded.chat_format_description());
   return loaded;

@@ -14,7 +14,6 @@ struct ScorerFlags {
   reward::ScorerOptions scorer;
   data::ReaderOptions reader;
   RuntimeOptions runtime;
-  std::string dtype = "float32";
 
   void add_to(CLI::App& command);
   reward::Scorer load();  // sets threads and device first

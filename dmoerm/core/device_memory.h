@@ -14,6 +14,9 @@ using OutOfMemory = c10::OutOfMemoryError;
 // (CPU).
 int64_t free_device_memory(torch::Device device);
 
+// Most bytes that tensors took since the last call, which begins a new count; 0: not known (CPU).
+int64_t peak_device_memory(torch::Device device);
+
 // Gives memory that the allocator holds unused back to the device.
 void release_unused_memory(torch::Device device);
 

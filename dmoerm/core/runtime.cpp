@@ -97,6 +97,14 @@ torch::Device init_runtime(const RuntimeOptions& options) {
   return device;
 }
 
+torch::ScalarType compute_dtype(const RuntimeOptions& options, torch::Device device) {
+  if (options.dtype == "float32") return torch::kFloat32;
+  if (options.dtype == "bfloat16") return torch::kBFloat16;
+  if (options.dtype != "auto")
+    fail("dtype", "\"{}\" is not supported: expected auto, float32 or bfloat16", options.dtype);
+  return device.is_cuda() ? torch::kBFloat16 : torch::kFloat32;
+}
+
 double measured_matmul_rate(torch::Device device) {
   static std::map<std::string, double> rates;
   double& rate = rates[device.str()];

@@ -14,7 +14,9 @@ namespace dmoerm::reward {
 using PromptSequences = std::vector<std::span<const int32_t>>;
 
 struct StatesOptions {
-  int64_t token_budget = 8192;  // rows of a batch; a prompt above it is computed in chunks, its prefix again
+  // Rows of a batch; a prompt above it is computed in chunks, its prefix again. 0: what suits the device.
+  // Where memory ends, a batch is halved.
+  int64_t token_budget = 0;
   bool share_prefix = true;
 };
 

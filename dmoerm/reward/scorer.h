@@ -19,7 +19,7 @@ struct ScorerOptions {
   std::optional<int64_t> label;   // one of a plain classifier's several labels
   std::string chat_format;        // "": the model's own
   int64_t max_tokens = 0;         // 0: the model's own
-  int64_t token_budget = 8192;    // rows of one batch; changes speed and memory, never a reward
+  int64_t token_budget = 0;       // rows of one batch (0: what suits the device); never changes a reward
   bool share_prefix = true;
   bool raw = false;                // rewards before the task's mean and deviation
   bool pool_transformers = false;  // score the last token that is not padding, even where padding equals EOS

@@ -23,7 +23,7 @@ class DoubleLayerRun {
  public:
   DoubleLayerRun(const RunConfig& config, const RunOptions& options)
       : config_(config),
-        load_{options.device, torch::kFloat32},
+        load_{options.device, options.dtype},
         run_(config.out, options.resume),
         tokenizer_(text::Tokenizer::load(config.base)),
         store_(load_run_data(config, tokenizer_)),

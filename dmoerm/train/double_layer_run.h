@@ -9,6 +9,7 @@ namespace dmoerm::train {
 struct RunOptions {
   bool resume = false;
   torch::Device device = torch::kCPU;
+  torch::ScalarType dtype = torch::kFloat32;  // of the decoders' weights; masters are float32
 };
 
 // Trains router and phases 1 to 3 and writes the model to `config.out`/model; returns it.

@@ -70,12 +70,12 @@ Texts read_texts(const PretrainConfig& config, const text::Tokenizer& tokenizer)
 }
 
 // Normal(0, 0.02) from a counted stream, like the decoder's own weights.
-Tensor output_layer(const nn::DecoderConfig& shape, uint64_t seed, torch::Device device) {
+Tensor output_layer(const nn::DecoderConfig& shape, uint64_t seed, torch::TensorOptions options) {
   Tensor weight_VD = torch::empty({shape.vocab_size, shape.hidden_size});
   RandomStream stream(seed, "lm_head");
   float* value = weight_VD.data_ptr<float>();
   for (int64_t i = 0; i < weight_VD.numel(); ++i) value[i] = static_cast<float>(0.02 * stream.normal());
-  return weight_VD.to(device);
+  return weight_VD.to(options);
 }
 
 }  // namespace
@@ -124,12 +124,13 @@ void pretrain(const PretrainConfig& config, const RunOptions& options) {
 
   nn::DecoderConfig shape = config.model;
   shape.vocab_size = tokenizer.vocab_size();
+  const auto tensor_options = torch::TensorOptions(options.device).dtype(options.dtype);
   models::Checkpoint base;
   base.family = config.family;
-  base.decoder = std::make_shared<nn::Decoder>(shape, config.seed, torch::TensorOptions(options.device));
+  base.decoder = std::make_shared<nn::Decoder>(shape, config.seed, tensor_options);
   base.head = models::HeadKind::LanguageModel;
   Tensor output;
-  if (!shape.tied_embeddings) output = output_layer(shape, config.seed, options.device);
+  if (!shape.tied_embeddings) output = output_layer(shape, config.seed, tensor_options);
   base.lm_weight = shape.tied_embeddings ? base.decoder->weights().at("embed_tokens.weight") : output;
   base.bos_token_id = tokenizer.bos_id();
   base.eos_token_id = tokenizer.eos_id();

@@ -43,7 +43,7 @@ void train_single(const RunConfig& config, const RunOptions& options) {
   const data::GroupStore store = load_run_data(config, tokenizer);
   run.begin(run_identity(config, store));
   StageContext context{run, store, config.seed, measured_matmul_rate(options.device)};
-  models::Checkpoint base = models::load_checkpoint(config.base, {options.device, torch::kFloat32});
+  models::Checkpoint base = models::load_checkpoint(config.base, {options.device, options.dtype});
 
   PreferenceLane lane;
   lane.name = "model";
