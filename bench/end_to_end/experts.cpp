@@ -10,7 +10,8 @@ nn::ExpertSet draw_experts(const nn::Decoder& decoder, const Setting& setting, i
   for (int64_t k = 0; k < count; ++k) {
     const models::LoraOptions options = {.rank = setting.rank, .alpha = static_cast<double>(setting.rank)};
     models::Adapter adapter = models::new_adapter(decoder, options, setting.seed + static_cast<uint64_t>(k));
-    for (auto& [name, pair] : adapter.lora.pairs) pair.b = torch::randn(pair.b.sizes()) * 0.02;
+    for (auto& [name, pair] : adapter.lora.pairs)
+      pair.b = torch::randn(pair.b.sizes(), pair.b.options()) * 0.02;
     set.experts.push_back(std::move(adapter.lora));
     set.dropout_keys.push_back(static_cast<uint64_t>(k));
   }

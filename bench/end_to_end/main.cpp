@@ -1,13 +1,16 @@
-// bench_end_to_end: scoring and training on the CPU, packed against the padded eager way of the same LibTorch
-// with the same threads. Prints a Markdown table.
+// bench_end_to_end: scoring and training, packed against the padded eager way of the same LibTorch with the
+// same threads, or on a GPU against a Python program (peer.h). Prints a Markdown table.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "bench/end_to_end/contests.h"
+#include "bench/end_to_end/peer.h"
 #include "dmoerm/core/runtime.h"
+#include "dmoerm/models/family.h"
 #include "dmoerm/ops/cpu_kernels.h"
 
 namespace dmoerm::bench {
@@ -18,27 +21,62 @@ double load_average() {
   return getloadavg(&load, 1) == 1 ? load : 0;
 }
 
-void run(const Setting& setting, const RuntimeOptions& runtime, int64_t repeats, const std::string& only) {
-  const torch::Device device = init_runtime(runtime);
-  const double rate = measured_matmul_rate(device);
-  fmt::print(
-      "LibTorch {}.{}, {} threads, {} kernels, {:.0f} GFLOP/s of a float32 product, load average {:.1f}\n\n",
-      kTorchMajor, kTorchMinor, at::get_num_threads(), ops::cpu_kernels().name, rate / 1e9, load_average());
-  fmt::print("{}", table_head());
+using PeerRows = std::map<std::string, PeerRow>;
+
+struct Kind {
+  std::string name;
+  Contest (*make)(const Setting&);
+  std::vector<std::string> peer_rows = {};  // names of the peer's lines; the fastest counts
+};
+
+void run(const Setting& setting, int64_t repeats, const std::string& only, const PeerRows& peer) {
+  const double rate = measured_matmul_rate(setting.device);
+  if (setting.device.is_cuda())
+    fmt::print("LibTorch {}.{}, {:.0f} TFLOP/s of a bfloat16 product\n\n", kTorchMajor, kTorchMinor,
+               rate / 1e12);
+  else
+    fmt::print(
+        "LibTorch {}.{}, {} threads, {} kernels, {:.0f} GFLOP/s of a float32 product, load average "
+        "{:.1f}\n\n",
+        kTorchMajor, kTorchMinor, at::get_num_threads(), ops::cpu_kernels().name, rate / 1e9, load_average());
+  fmt::print("{}", table_head(setting.device));
   std::fflush(stdout);
-  const std::pair<std::string, Contest (*)(const Setting&)> contests[] = {
-      {"pairs", score_pairs},       {"best-of", score_best_of},
-      {"experts", score_experts},   {"experts", score_experts_together},
-      {"train", train_whole},       {"train", train_lora},
+  const std::vector<Kind> workloads = {
+      {"pairs", score_pairs, {"score unsorted bs16", "score unsorted bs64", "score length-sorted bs64"}},
+      {"pairs",
+       score_pairs_by_experts,
+       {"score 5 LoRA experts, sequential set_adapter, bs64 sorted (expert-tokens)"}},
+      {"best-of", score_best_of, {"bon n=64 p=512 r=128"}},
+      {"experts", score_experts, {"bon n=64 with 5 LoRA experts (expert-tokens)"}},
+      {"experts", score_experts_together},
+      {"train", train_whole, {"train full bf16 4 pairs", "train full bf16 8 pairs"}},
+      {"train-experts",
+       train_experts,
+       {"train LoRA r32 q,v 4 pairs (one expert)", "train LoRA r32 q,v 8 pairs (one expert)"}},
       {"phase3", train_aggregator},
   };
-  for (const auto& [name, make] : contests) {
-    if (!only.empty() && only != name) continue;
+  for (const auto& [kind, make, peer_rows] : workloads) {
+    if (!only.empty() && only != kind) continue;
     const Contest contest = make(setting);
-    fmt::print("{}", table_row(contest, run_contest(contest, repeats), rate));
+    const Outcome outcome = run_contest(contest, repeats);
+    fmt::print("{}", table_row(contest, outcome, rate));
+    const double tokens_per_second = static_cast<double>(contest.tokens) / outcome.ours.seconds;
+    if (setting.device.is_cuda() && contest.time_usual)
+      fmt::print(" {} {:.2f} s | {:.1f} |\n", contest.against, outcome.usual.seconds,
+                 outcome.usual.seconds / outcome.ours.seconds);
+    else if (setting.device.is_cuda())
+      fmt::print("{}\n", peer_cells(peer, peer_rows, tokens_per_second));
     std::fflush(stdout);
   }
-  fmt::print("\nload average at the end {:.1f}\n", load_average());
+  if (setting.device.is_cpu()) fmt::print("\nload average at the end {:.1f}\n", load_average());
+}
+
+// The shape of a config.json, or of the one in a model's directory.
+nn::DecoderConfig read_shape(const std::string& path) {
+  const bool directory = std::filesystem::is_directory(path);
+  const std::string file = directory ? path + "/config.json" : path;
+  models::ConfigReader config(load_json(file), file);
+  return models::find_family(config.required<std::string>("model_type"), file).read_config(config);
 }
 
 }  // namespace
@@ -51,32 +89,47 @@ int main(int argc, char** argv) {
   config.hidden_size = 256;
   config.intermediate_size = 688;
   config.num_layers = 6;
-  config.num_heads = 8;
+  config.num_heads = config.num_kv_heads = 8;
+  config.head_dim = 32;
   dmoerm::RuntimeOptions runtime;
   int64_t repeats = 5;
-  std::string only;
-  CLI::App app{"Scoring and training, packed against the padded eager way"};
-  app.add_option("--hidden", config.hidden_size, "Width")->capture_default_str();
-  app.add_option("--layers", config.num_layers, "Layers")->capture_default_str();
-  app.add_option("--heads", config.num_heads, "Attention heads, each with its keys and values")
+  std::string only, shape, peer;
+  CLI::App app{
+      "Scoring and training: packed against the padded eager way, or on a GPU against a Python program"};
+  app.add_option("--model", shape, "A config.json, for random weights of its shape, or a model's directory")
+      ->check(CLI::ExistingPath);
+  app.add_option("--device", runtime.device, "cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--dtype", runtime.dtype, "auto, float32 or bfloat16")->capture_default_str();
+  app.add_option("--lengths", setting.lengths,
+                 "Of pairs, over prompts of median 220 and answers of median 160 tokens")
       ->capture_default_str();
-  app.add_option("--intermediate", config.intermediate_size, "Width of the feed-forward part")
-      ->capture_default_str();
-  app.add_option("--vocab", config.vocab_size, "Vocabulary")->capture_default_str();
+  app.add_option("--pairs", setting.pairs, "Pairs to score")->capture_default_str();
+  app.add_option("--prompt", setting.prompt_length, "Tokens of best-of-n's prompt")->capture_default_str();
+  app.add_option("--answer", setting.answer_length, "Tokens of best-of-n's answers")->capture_default_str();
+  app.add_option("--train-steps", setting.train_steps, "Steps of a training run")->capture_default_str();
+  app.add_option("--phase3-pairs", setting.phase3_pairs, "Pairs of phase 3")->capture_default_str();
   app.add_option("--seed", setting.seed, "Of weights and lengths")->capture_default_str();
   app.add_option("--threads", runtime.threads, "0: all cores")->capture_default_str();
   app.add_option("--repeats", repeats, "Runs whose median counts")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--peer", peer, "Python program whose measurements are shown beside ours")
+      ->check(CLI::ExistingFile);
   app.add_option("--only", only, "One kind of workload")
-      ->check(CLI::IsMember({"pairs", "best-of", "experts", "train", "phase3"}));
+      ->check(CLI::IsMember({"pairs", "best-of", "experts", "train", "train-experts", "phase3"}));
   app.footer("Example:\n  bench_end_to_end --only best-of --threads 1");
   CLI11_PARSE(app, argc, argv);
-  config.num_kv_heads = config.num_heads;
   try {
-    config.head_dim = config.num_heads > 0 ? config.hidden_size / config.num_heads : 0;
+    dmoerm::bench::PeerRows rows;
+    if (!peer.empty()) rows = dmoerm::bench::run_peer(peer);
+    if (!shape.empty()) config = dmoerm::bench::read_shape(shape);
+    if (std::filesystem::exists(shape + "/model.safetensors") ||
+        std::filesystem::exists(shape + "/model.safetensors.index.json"))
+      setting.model = shape;
     config.validate("options");
-    dmoerm::bench::run(setting, runtime, repeats, only);
+    setting.device = dmoerm::init_runtime(runtime);
+    setting.dtype = dmoerm::compute_dtype(runtime, setting.device);
+    dmoerm::bench::run(setting, repeats, only, rows);
   } catch (const std::exception& error) {
     std::cerr << "bench_end_to_end: " << error.what() << "\n";
     return 1;

@@ -45,19 +45,21 @@ PaddedEager::PaddedEager(const nn::Decoder& decoder) : decoder_(decoder) {
   const nn::DecoderConfig& config = decoder.config();
   DMOERM_ASSERT(!config.qkv_bias && !config.o_bias && !config.mlp_bias && config.sliding_window == 0);
   DMOERM_ASSERT(config.activation == "silu");
-  frequencies_ = nn::rotary_frequencies(config.rotary, config.head_dim);
+  frequencies_ = nn::rotary_frequencies(config.rotary, config.head_dim).to(decoder.device());
 }
 
 Tensor PaddedEager::linear(const std::string& name, const Tensor& x_BSI, const nn::LoraExpert* expert) const {
   const Tensor y_BSO = torch::linear(x_BSI, decoder_.weights().at(name + ".weight"));
   if (expert == nullptr || !expert->pairs.contains(name)) return y_BSO;
   const ops::LoraPair& lora = expert->pairs.at(name);
-  return y_BSO + torch::linear(torch::linear(x_BSI, lora.a), lora.b) * lora.scale;
+  const Tensor a_RI = lora.a.to(x_BSI.scalar_type()), b_OR = lora.b.to(x_BSI.scalar_type());
+  return y_BSO + torch::linear(torch::linear(x_BSI, a_RI), b_OR) * lora.scale;
 }
 
 Tensor PaddedEager::norm(const std::string& name, const Tensor& x_BSD) const {
-  const Tensor inverse_BS1 = torch::rsqrt(x_BSD.square().mean(-1, true) + decoder_.config().norm_eps);
-  return x_BSD * inverse_BS1 * decoder_.weights().at(name + ".weight");
+  const Tensor wide_BSD = x_BSD.to(torch::kFloat32);
+  const Tensor inverse_BS1 = torch::rsqrt(wide_BSD.square().mean(-1, true) + decoder_.config().norm_eps);
+  return (wide_BSD * inverse_BS1).to(x_BSD.scalar_type()) * decoder_.weights().at(name + ".weight");
 }
 
 Tensor PaddedEager::attention(int64_t layer, const Tensor& x_BSD, const Positions& positions,
@@ -100,27 +102,36 @@ Tensor PaddedEager::last_hidden(std::span<const Sequence> sequences, const nn::L
   for (int64_t b = 0; b < B; ++b)
     std::copy(sequences[b].begin(), sequences[b].end(), tokens_BS.data_ptr<int64_t>() + b * S);
 
-  const Tensor angles_SC = torch::arange(S, torch::kFloat32).unsqueeze(1) * frequencies_.repeat({2});
+  const torch::Device device = decoder_.device();
+  const Tensor& embedding_VD = decoder_.weights().at("embed_tokens.weight");
+  const auto type = embedding_VD.scalar_type();
+  const Tensor positions_S1 =
+      torch::arange(S, torch::TensorOptions(device).dtype(torch::kFloat32)).unsqueeze(1);
+  const Tensor angles_SC = positions_S1 * frequencies_.repeat({2});
   const Tensor unseen_SS =
-      torch::full({S, S}, -std::numeric_limits<float>::infinity(), torch::kFloat32).triu(1);
-  const Positions positions = {angles_SC.cos(), angles_SC.sin(), unseen_SS};
-  Tensor x_BSD = torch::embedding(decoder_.weights().at("embed_tokens.weight"), tokens_BS);
+      torch::full({S, S}, -std::numeric_limits<float>::infinity(), angles_SC.options()).triu(1);
+  const Positions positions = {angles_SC.cos().to(type), angles_SC.sin().to(type), unseen_SS.to(type)};
+  Tensor x_BSD = torch::embedding(embedding_VD, tokens_BS.to(device));
   for (int64_t layer = 0; layer < decoder_.config().num_layers; ++layer) {
     const std::string prefix = fmt::format("layers.{}.", layer);
     x_BSD = x_BSD + attention(layer, norm(prefix + "input_layernorm", x_BSD), positions, expert);
     x_BSD = x_BSD + feed_forward(layer, norm(prefix + "post_attention_layernorm", x_BSD), expert);
   }
-  return norm("norm", x_BSD).index({torch::arange(B), torch::tensor(last)});
+  return norm("norm", x_BSD)
+      .index({torch::arange(B, torch::TensorOptions(device).dtype(torch::kInt64)),
+              torch::tensor(last).to(device)});
 }
 
 Tensor PaddedEager::states(const std::vector<Sequence>& sequences, bool sorted,
                            const nn::LoraExpert* expert) const {
   const torch::NoGradGuard no_grad;
-  Tensor z_RD = torch::empty({static_cast<int64_t>(sequences.size()), decoder_.config().hidden_size});
+  Tensor z_RD = torch::empty({static_cast<int64_t>(sequences.size()), decoder_.config().hidden_size},
+                             torch::TensorOptions(decoder_.device()).dtype(torch::kFloat32));
   for (const auto& batch : batches_of(sequences, sorted)) {
     std::vector<Sequence> chosen;
     for (const int64_t i : batch) chosen.push_back(sequences[i]);
-    z_RD.index_copy_(0, torch::tensor(batch), last_hidden(chosen, expert));
+    z_RD.index_copy_(0, torch::tensor(batch).to(z_RD.device()),
+                     last_hidden(chosen, expert).to(torch::kFloat32));
   }
   return z_RD;
 }

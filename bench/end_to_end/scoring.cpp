@@ -12,7 +12,8 @@ namespace {
 // What the ways of a contest share.
 struct Scoring {
   Scoring(const Setting& setting, Workload work, int64_t num_experts)
-      : decoder(setting.config, setting.seed),
+      : model(make_decoder(setting)),
+        decoder(*model),
         padded(decoder),
         workload(std::move(work)),
         sequences(workload.sequences()),
@@ -35,7 +36,8 @@ struct Scoring {
     return torch::stack(states, 1);
   }
 
-  nn::Decoder decoder;
+  std::shared_ptr<nn::Decoder> model;
+  const nn::Decoder& decoder;
   PaddedEager padded;
   Workload workload;
   std::vector<Sequence> sequences;
@@ -47,6 +49,9 @@ Contest contest_of(const std::string& name, std::shared_ptr<const Scoring> scori
   const auto runs = static_cast<double>(std::max<size_t>(1, scoring->experts.experts.size()));
   Contest contest;
   contest.workload = name;
+  contest.device = scoring->decoder.device();
+  contest.tolerance =
+      scoring->decoder.weights().begin()->second.scalar_type() == torch::kFloat32 ? 1e-4 : 5e-2;
   contest.tokens = scoring->workload.num_tokens() * static_cast<int64_t>(runs);
   contest.ours.run = [=] { return std::vector<Tensor>{scoring->packed()}; };
   contest.ours.flops = runs * packed_flops(scoring->decoder.config(), scoring->workload);
@@ -73,9 +78,17 @@ std::shared_ptr<const Scoring> best_of(const Setting& setting, int64_t num_exper
 }  // namespace
 
 Contest score_pairs(const Setting& setting) {
-  const Workload pairs = draw_pairs(setting.pairs, setting.config.vocab_size, setting.seed);
+  const Workload pairs = draw_pairs(setting.pairs, setting.lengths, setting.config.vocab_size, setting.seed);
   const auto scoring = std::make_shared<const Scoring>(setting, pairs, 0);
   return against_padded(contest_of(fmt::format("score {} pairs", setting.pairs), scoring), scoring);
+}
+
+Contest score_pairs_by_experts(const Setting& setting) {
+  const Workload pairs =
+      draw_pairs(setting.pairs / 4, setting.lengths, setting.config.vocab_size, setting.seed);
+  const auto scoring = std::make_shared<const Scoring>(setting, pairs, setting.experts);
+  const auto name = fmt::format("score {} pairs, {} experts", setting.pairs / 4, setting.experts);
+  return against_padded(contest_of(name, scoring), scoring);
 }
 
 Contest score_best_of(const Setting& setting) {

@@ -1,5 +1,5 @@
-// Training steps on preferences (forward, backward, AdamW): the whole base, and one LoRA expert over a frozen
-// base.
+// Training steps on preferences (forward, backward, clipping, AdamW): the whole base, and the LoRA experts of
+// a task over a frozen base.
 #include <fmt/format.h>
 #include <torch/optim/adamw.h>
 
@@ -16,111 +16,165 @@ namespace {
 
 // So small that the steps leave the gradients as they are.
 constexpr double kLearningRate = 1e-8;
+constexpr double kDropout = 0.05;  // of the experts, once the results were compared
+
+// The pairs of one step.
+struct Step {
+  Workload workload;
+  std::vector<Sequence> sequences;
+};
 
 class Training {
  public:
-  Training(const Setting& setting, bool lora)
-      : decoder_(setting.config, setting.seed),
-        padded_(decoder_),
-        workload_(draw_pairs(setting.train_pairs, setting.config.vocab_size, setting.seed)),
-        sequences_(workload_.sequences()),
-        experts_(draw_experts(decoder_, setting, lora ? 1 : 0)) {
-    head_1D_ = torch::randn({1, setting.config.hidden_size});
+  Training(const Setting& setting, int64_t num_experts)
+      : decoder_(make_decoder(setting)),
+        padded_(*decoder_),
+        pairs_(setting.train_pairs),
+        experts_(draw_experts(*decoder_, setting, num_experts)) {
+    const Workload all = draw_pairs(setting.train_pairs * setting.train_steps, setting.lengths,
+                                    decoder_->config().vocab_size, setting.seed);
+    for (auto prompt = all.prompts.begin(); prompt != all.prompts.end(); prompt += pairs_) {
+      Workload workload{{prompt, prompt + pairs_}};
+      steps_.push_back({workload, workload.sequences()});
+    }
+    const auto floats = torch::TensorOptions(setting.device).dtype(torch::kFloat32);
+    head_1D_ = torch::randn({1, decoder_->config().hidden_size}, floats);
     parameters_ = {head_1D_};
     for (auto& expert : experts_.experts)
       for (auto& [name, pair] : expert.pairs) parameters_.insert(parameters_.end(), {pair.a, pair.b});
-    if (!lora)
-      for (auto& [name, weight] : decoder_.weights()) parameters_.push_back(weight);
+    if (num_experts == 0)
+      for (auto& [name, weight] : decoder_->weights()) parameters_.push_back(weight);
     for (Tensor& parameter : parameters_) {
       parameter.set_requires_grad(true);
-      first_moments_.push_back(torch::zeros_like(parameter));
-      second_moments_.push_back(torch::zeros_like(parameter));
+      const bool narrow = parameter.scalar_type() != torch::kFloat32;
+      const Tensor moment = torch::zeros(parameter.sizes(), floats);
+      slots_.push_back({parameter, narrow ? parameter.detach().to(torch::kFloat32) : Tensor(), Tensor(),
+                        moment, moment.clone()});
     }
-    const auto options = torch::optim::AdamWOptions(kLearningRate).weight_decay(0.01);
-    optimizer_ = std::make_unique<torch::optim::AdamW>(parameters_, options);
-    reward::RankingEdgeList edges(setting.train_pairs);
-    for (int64_t i = 0; i < setting.train_pairs; ++i)
+    reward::RankingEdgeList edges(pairs_);
+    for (int64_t i = 0; i < pairs_ * std::max<int64_t>(1, num_experts); ++i)
       edges.add_group(std::vector<data::Edge>{{0, 1}}, std::vector<int64_t>{2 * i, 2 * i + 1});
-    edges_ = edges.build();
+    edges_ = edges.build(setting.device);
+    reward::RankingEdgeList edges_of_one(pairs_);
+    for (int64_t i = 0; i < pairs_; ++i)
+      edges_of_one.add_group(std::vector<data::Edge>{{0, 1}}, std::vector<int64_t>{2 * i, 2 * i + 1});
+    edges_of_one_ = edges_of_one.build(setting.device);
   }
 
-  void packed_gradient() {
-    std::vector<data::PackItem> items;
-    for (size_t i = 0; i < sequences_.size(); ++i)
-      items.push_back({sequences_[i], static_cast<int64_t>(i / 2), experts_.experts.empty() ? -1 : 0});
-    const auto packed = data::pack(items, static_cast<int32_t>(experts_.experts.size()));
-    const nn::Batch batch = nn::to_device(packed, torch::kCPU);
-    backward(decoder_.last_hidden(batch, experts_.experts.empty() ? nullptr : &experts_));
-  }
-  void padded_gradient() {
-    backward(padded_.last_hidden(sequences_, experts_.experts.empty() ? nullptr : &experts_.experts.front()));
+  std::vector<Tensor> packed_steps() {
+    for (const Step& step : steps_) {
+      clear_gradients();
+      packed_gradient(step);
+      update();
+    }
+    return gradients();
   }
 
-  std::vector<Tensor> packed_step() {
-    packed_gradient();
-    ++steps_;
-    std::vector<ops::AdamWSlot> slots;
-    for (size_t i = 0; i < parameters_.size(); ++i)
-      slots.push_back({parameters_[i], {}, parameters_[i].grad(), first_moments_[i], second_moments_[i]});
-    ops::adamw_(slots, {.lr = kLearningRate, .step = steps_});
+  std::vector<Tensor> padded_steps() {
+    if (!optimizer_)
+      optimizer_ = std::make_unique<torch::optim::AdamW>(
+          parameters_, torch::optim::AdamWOptions(kLearningRate).weight_decay(0.01));
+    for (const Step& step : steps_) {
+      clear_gradients();
+      if (experts_.experts.empty()) backward(padded_.last_hidden(step.sequences), edges_of_one_);
+      for (const nn::LoraExpert& expert : experts_.experts)
+        backward(padded_.last_hidden(step.sequences, &expert), edges_of_one_);
+      optimizer_->step();
+    }
     return gradients();
   }
-  std::vector<Tensor> padded_step() {
-    padded_gradient();
-    optimizer_->step();
-    return gradients();
+
+  void use_dropout() {
+    for (nn::LoraExpert& expert : experts_.experts) expert.dropout = kDropout;
+    experts_.training = true;
   }
 
   // A backward pass costs twice a forward pass, or once where no weight of the base needs a gradient.
   Contest contest(const std::string& name, std::shared_ptr<Training> self) const {
-    const double passes = experts_.experts.empty() ? 3 : 2;
+    const auto experts = static_cast<int64_t>(std::max<size_t>(1, experts_.experts.size()));
+    const double passes = (experts_.experts.empty() ? 3.0 : 2.0) * static_cast<double>(experts);
+    Contest contest;
+    contest.workload = name;
+    contest.against = "padded";
+    contest.device = decoder_->device();
     // Gradients are sums of terms that nearly cancel: a chosen answer's against a rejected one's.
-    Contest contest{name, "padded", workload_.num_tokens(), 1e-3, {}, {}};
-    contest.usual = {{[self] { return self->padded_step(); }, passes * padded_.flops(sequences_, false)}};
-    contest.ours = {[self] { return self->packed_step(); },
-                    passes * packed_flops(decoder_.config(), workload_)};
+    const bool wide = decoder_->weights().begin()->second.scalar_type() == torch::kFloat32;
+    contest.tolerance = wide ? 1e-3 : 0.2;
+    contest.usual = {{[self] { return self->padded_steps(); }, 0}};
+    contest.ours = {[self] { return self->packed_steps(); }, 0};
+    for (const Step& step : steps_) {
+      contest.tokens += experts * step.workload.num_tokens();
+      contest.usual[0].flops += passes * padded_.flops(step.sequences, false);
+      contest.ours.flops += passes * packed_flops(decoder_->config(), step.workload);
+    }
+    contest.before_timing = [self] { self->use_dropout(); };
     return contest;
   }
 
  private:
+  void packed_gradient(const Step& step) {
+    const auto num_experts = static_cast<int32_t>(experts_.experts.size());
+    std::vector<data::PackItem> items;
+    for (int32_t expert = 0; expert < std::max(1, num_experts); ++expert)
+      for (size_t i = 0; i < step.sequences.size(); ++i)
+        items.push_back({step.sequences[i], static_cast<int64_t>(i / 2), num_experts > 0 ? expert : -1});
+    const nn::Batch batch = nn::to_device(data::pack(items, num_experts), decoder_->device());
+    backward(decoder_->last_hidden(batch, num_experts > 0 ? &experts_ : nullptr), edges_);
+  }
+
+  void backward(const Tensor& z_RD, const reward::RankingEdges& edges) {
+    reward::ranking_loss(z_RD.to(torch::kFloat32).mm(head_1D_.t()).flatten(), edges).backward();
+  }
+
+  void update() {
+    const std::vector<Tensor> grads = gradients();
+    for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = grads[i];
+    ops::adamw_(slots_, {.lr = kLearningRate,
+                         .step = ++num_updates_,
+                         .grad_scale = ops::clip_scale(ops::global_norm(grads), 1.0)});
+  }
+
+  void clear_gradients() {
+    for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
+    for (ops::AdamWSlot& slot : slots_) slot.gradient = Tensor();
+  }
+
   std::vector<Tensor> gradients() const {
     std::vector<Tensor> result;
     for (const Tensor& parameter : parameters_) result.push_back(parameter.grad());
     return result;
   }
 
-  void backward(const Tensor& z_RD) {
-    for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
-    reward::ranking_loss(z_RD.mm(head_1D_.t()).flatten(), edges_).backward();
-  }
-
-  nn::Decoder decoder_;
+  std::shared_ptr<nn::Decoder> decoder_;
   PaddedEager padded_;
-  Workload workload_;
-  std::vector<Sequence> sequences_;
+  int64_t pairs_;
   nn::ExpertSet experts_;
+  std::vector<Step> steps_;
   Tensor head_1D_;
-  std::vector<Tensor> parameters_, first_moments_, second_moments_;
+  std::vector<Tensor> parameters_;
+  std::vector<ops::AdamWSlot> slots_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
-  reward::RankingEdges edges_;
-  int64_t steps_ = 0;
+  reward::RankingEdges edges_, edges_of_one_;  // of all experts' sequences, of one expert's
+  int64_t num_updates_ = 0;
 };
 
-Contest train(const Setting& setting, const std::string& name, bool lora) {
-  // All in one batch of the padded way.
+Contest train(const Setting& setting, const std::string& name, int64_t num_experts) {
+  // A step is one batch of the padded way.
   DMOERM_ASSERT(2 * setting.train_pairs <= kPaddedBatch);
-  const auto training = std::make_shared<Training>(setting, lora);
+  const auto training = std::make_shared<Training>(setting, num_experts);
   return training->contest(name, training);
 }
 
 }  // namespace
 
 Contest train_whole(const Setting& setting) {
-  return train(setting, fmt::format("train all weights, {} pairs a step", setting.train_pairs), false);
+  return train(setting, fmt::format("train all weights, {} pairs a step", setting.train_pairs), 0);
 }
 
-Contest train_lora(const Setting& setting) {
-  return train(setting, fmt::format("train a LoRA expert, {} pairs a step", setting.train_pairs), true);
+Contest train_experts(const Setting& setting) {
+  return train(setting,
+               fmt::format("train {} LoRA experts, {} pairs a step", setting.experts, setting.train_pairs),
+               setting.experts);
 }
 
 }  // namespace dmoerm::bench

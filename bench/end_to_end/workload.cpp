@@ -12,9 +12,8 @@ void append_tokens(Sequence& sequence, int64_t count, int64_t vocab_size, Random
   for (int64_t i = 0; i < count; ++i) sequence.push_back(static_cast<int32_t>(random.below(vocab_size)));
 }
 
-int64_t draw_length(double median, int64_t low, int64_t high, RandomStream& random) {
-  const double length = median * std::exp(0.6 * random.normal());
-  return std::clamp(static_cast<int64_t>(length), low, high);
+int64_t draw_length(double median, double low, double high, RandomStream& random) {
+  return static_cast<int64_t>(std::clamp(median * std::exp(0.6 * random.normal()), low, high));
 }
 
 std::vector<Sequence> draw_prompt(int64_t prompt_length, const std::vector<int64_t>& answer_lengths,
@@ -48,12 +47,13 @@ int64_t Workload::num_tokens() const {
   return count;
 }
 
-Workload draw_pairs(int64_t count, int64_t vocab_size, uint64_t seed) {
+Workload draw_pairs(int64_t count, double scale, int64_t vocab_size, uint64_t seed) {
   RandomStream random(seed, "pairs");
   Workload workload;
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t prompt = draw_length(110, 16, 512, random);
-    const int64_t first = draw_length(80, 8, 384, random), second = draw_length(80, 8, 384, random);
+    const int64_t prompt = draw_length(220 * scale, 32 * scale, 1024 * scale, random);
+    const int64_t first = draw_length(160 * scale, 16 * scale, 768 * scale, random);
+    const int64_t second = draw_length(160 * scale, 16 * scale, 768 * scale, random);
     workload.prompts.push_back(draw_prompt(prompt, {first, second}, vocab_size, random));
   }
   return workload;

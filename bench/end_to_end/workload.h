@@ -18,8 +18,9 @@ struct Workload {
   int64_t num_tokens() const;  // each prompt once for each of its answers
 };
 
-// Two answers a prompt. Log-normal lengths: prompts of median 110, answers of median 80 tokens.
-Workload draw_pairs(int64_t count, int64_t vocab_size, uint64_t seed);
+// Two answers a prompt. Log-normal lengths: with scale 1, prompts of median 220, answers of median 160
+// tokens.
+Workload draw_pairs(int64_t count, double scale, int64_t vocab_size, uint64_t seed);
 Workload draw_best_of(int64_t answers, int64_t prompt_length, int64_t answer_length, int64_t vocab_size,
                       uint64_t seed);
 

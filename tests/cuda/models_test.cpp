@@ -1,0 +1,102 @@
+// The checkpoints of transformers and PEFT on a GPU: float32 against their outputs, bfloat16 against float32.
+#include "tests/models/model_fixtures.h"
+
+namespace dmoerm::models {
+namespace {
+
+class CudaFixture : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU";
+  }
+};
+
+// The fixture's sequences, and relatives that share a part of each.
+std::vector<std::vector<int32_t>> with_relatives(const NamedTensors& expected,
+                                                 std::vector<data::PackItem>& items) {
+  std::vector<std::vector<int32_t>> sequences;
+  for (int i = 0; expected.count(fmt::format("ids.{}", i)) > 0; ++i) {
+    const std::vector<int32_t> ids = ids_of(expected.at(fmt::format("ids.{}", i)));
+    sequences.push_back(ids);
+    sequences.push_back(ids);
+    sequences.back().insert(sequences.back().end(), {3, 4});
+    sequences.emplace_back(ids.begin(), ids.end() - 2);
+    sequences.back().push_back(9);
+  }
+  for (size_t i = 0; i < sequences.size(); ++i)
+    items.push_back({sequences[i], static_cast<int64_t>(i / 3), -1});
+  return sequences;
+}
+
+TEST_P(CudaFixture, Float32IsTheReference) {
+  torch::NoGradGuard no_grad;
+  const Checkpoint model = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kFloat32});
+  const NamedTensors expected = load_safetensors(fixture(GetParam()) / "expected.safetensors");
+  std::vector<data::PackItem> items;
+  const auto sequences = with_relatives(expected, items);
+  const data::PackedBatch packed_items = data::pack(items);
+  const nn::Batch batch = nn::to_device(packed_items, torch::kCUDA);
+  const Tensor all = model.decoder->hidden(batch).cpu(), last = model.decoder->last_hidden(batch).cpu();
+  for (size_t i = 0; i < sequences.size(); i += 3) {
+    const Tensor& hidden = expected.at(fmt::format("hidden_last3.{}", i / 3));
+    expect_close(last[i], hidden[-1], 1e-4, fmt::format("{} sequence {}", GetParam(), i / 3));
+    expect_close(all[batch.last_token[i]], hidden[-1], 1e-4,
+                 fmt::format("{} sequence {}, all", GetParam(), i / 3));
+  }
+}
+
+// 2e-2 of the size of a state. A near-tie of a router may fall the other way: such families are given more.
+TEST_P(CudaFixture, BFloat16IsNearFloat32) {
+  torch::NoGradGuard no_grad;
+  const Checkpoint exact = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kFloat32});
+  const Checkpoint half = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kBFloat16});
+  const NamedTensors expected = load_safetensors(fixture(GetParam()) / "expected.safetensors");
+  std::vector<data::PackItem> items;
+  const auto sequences = with_relatives(expected, items);
+  const nn::Batch batch = nn::to_device(data::pack(items), torch::kCUDA);
+  const Tensor a = half.decoder->last_hidden(batch).to(torch::kFloat32),
+               b = exact.decoder->last_hidden(batch);
+  const double error = ((a - b).norm() / b.norm()).item<double>();
+  std::printf("%s: bfloat16 differs by %.4f of the norm\n", GetParam(), error);
+  EXPECT_LT(error, exact.decoder->config().moe ? 1e-1 : 2e-2) << GetParam();
+}
+
+INSTANTIATE_TEST_SUITE_P(Transformers, CudaFixture, testing::ValuesIn(kFixtures));
+
+class CudaExperts : public CudaFixture {};
+
+TEST_P(CudaExperts, StatesOfAllExpertsInOneBatch) {
+  torch::NoGradGuard no_grad;
+  const Json json = load_json(fixture(GetParam()) / "experts.json");
+  const NamedTensors expected = load_safetensors(fixture(GetParam()) / "expected.safetensors");
+  const int num_experts = json["experts"].get<int>();
+  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    const Checkpoint base = load_checkpoint(fixture(json["base"].get<std::string>()), {torch::kCUDA, type});
+    nn::ExpertSet set;
+    for (int k = 0; k < num_experts; ++k)
+      set.experts.push_back(
+          load_adapter(fixture(GetParam()) / fmt::format("expert{}", k), *base.decoder).lora);
+    for (int q = 0; q < 3; ++q) {
+      std::vector<std::vector<int32_t>> sequences;
+      for (int r = 0; r < 3; ++r) {
+        sequences.push_back(ids_of(expected.at(fmt::format("prompt.{}", q))));
+        const auto answer = ids_of(expected.at(fmt::format("answer.{}.{}", q, r)));
+        sequences.back().insert(sequences.back().end(), answer.begin(), answer.end());
+      }
+      std::vector<data::PackItem> items;
+      for (int r = 0; r < 3; ++r)
+        for (int k = 0; k < num_experts; ++k) items.push_back({sequences[r], q, k});
+      const nn::Batch batch = nn::to_device(data::pack(items, num_experts), torch::kCUDA);
+      const Tensor z = base.decoder->last_hidden(batch, &set).cpu().view({3, num_experts, -1});
+      for (int r = 0; r < 3; ++r)
+        expect_close(z[r], expected.at(fmt::format("z.{}.{}", q, r)), type == torch::kFloat32 ? 1e-4 : 4e-2,
+                     fmt::format("{} prompt {} answer {}", GetParam(), q, r));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Peft, CudaExperts,
+                         testing::Values("llama-experts", "llama-experts-mixed", "qwen2-experts"));
+
+}  // namespace
+}  // namespace dmoerm::models

@@ -1,0 +1,136 @@
+// Training on a GPU: the reference's trace in float32; bfloat16 with float32 masters beside it.
+#include "dmoerm/core/safetensors.h"
+#include "dmoerm/reward/packed_states.h"
+#include "tests/train/train_fixture.h"
+
+namespace dmoerm::train {
+namespace {
+
+class CudaTraining : public TrainTest {
+ protected:
+  void SetUp() override {
+    if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU";
+  }
+
+  static std::vector<int32_t> ids(const SafeTensors& file, const std::string& name) {
+    const Tensor values = file.tensor(name).to(torch::kInt32).contiguous();
+    return {values.data_ptr<int32_t>(), values.data_ptr<int32_t>() + values.numel()};
+  }
+
+  data::GroupStore trace_store(const SafeTensors& trace) {
+    std::vector<data::PreferenceRecord> records;
+    for (int i = 0; i < 4; ++i) {
+      data::PreferenceRecord record;
+      record.id = std::to_string(i);
+      record.is_ids = true;
+      record.prompt_ids = ids(trace, fmt::format("prompt.{}", i));
+      record.response_ids = {ids(trace, fmt::format("chosen.{}", i)),
+                             ids(trace, fmt::format("rejected.{}", i))};
+      record.ranks = {1, 2};
+      records.push_back(std::move(record));
+    }
+    return make_store(records);
+  }
+
+  // The lines of the eight steps.
+  std::vector<Json> train_trace(const data::GroupStore& store, torch::ScalarType type, int64_t budget,
+                                const std::string& name) {
+    models::Checkpoint base = models::load_checkpoint(kFixtures / "llama-seq", {torch::kCUDA, type});
+    RunDirectory run(directory_ / name, false);
+    run.begin({{"test", 1}});
+    StageContext context{run, store, 1, 1e12};
+    PreferenceStage stage;
+    stage.train = {
+        .epochs = 8, .batch = 4, .lr = 1e-3, .weight_decay = 0.01, .clip = 1.0, .keep_best = false};
+    stage.train.schedule = {"constant", 0, 1};
+    stage.preference.token_budget = budget;
+    PreferenceLane lane;
+    lane.name = "model";
+    lane.head_PD = new_head(base, 1, 1);
+    lane.train = human_examples(store, all_groups(store));
+    train_whole(context, "trace", base, std::move(lane), stage);
+    std::vector<Json> lines;
+    for (const Json& line : metrics(directory_ / name))
+      if (line.contains("loss")) lines.push_back(line);
+    return lines;
+  }
+};
+
+TEST_F(CudaTraining, Float32FollowsTheReferencesTrace) {
+  const SafeTensors trace(kFixtures / "train_trace.safetensors");
+  const data::GroupStore store = trace_store(trace);
+  const std::vector<Json> lines = train_trace(store, torch::kFloat32, 8192, "run");
+  ASSERT_EQ(lines.size(), 8);
+  for (int step = 0; step < 8; ++step) {
+    EXPECT_NEAR(lines[step]["loss"].get<double>() / trace.tensor("losses")[step].item<double>(), 1, 2e-4)
+        << step;
+    EXPECT_NEAR(lines[step]["grad_norm"].get<double>() / trace.tensor("grad_norms")[step].item<double>(), 1,
+                1e-3)
+        << step;
+  }
+}
+
+TEST_F(CudaTraining, BFloat16FollowsItNearby) {
+  const SafeTensors trace(kFixtures / "train_trace.safetensors");
+  const data::GroupStore store = trace_store(trace);
+  for (const int64_t budget : {8192, 20}) {  // one batch a step; several, and groups in chunks
+    const std::vector<Json> lines =
+        train_trace(store, torch::kBFloat16, budget, fmt::format("run{}", budget));
+    ASSERT_EQ(lines.size(), 8);
+    for (int step = 0; step < 8; ++step)
+      EXPECT_NEAR(lines[step]["loss"].get<double>(), trace.tensor("losses")[step].item<double>(), 4e-2)
+          << "budget " << budget << " step " << step;
+    EXPECT_NEAR(lines[0]["grad_norm"].get<double>() / trace.tensor("grad_norms")[0].item<double>(), 1, 5e-2);
+  }
+}
+
+TEST_F(CudaTraining, ExpertsTogetherLearnAsOnTheCpu) {
+  const data::GroupStore store = make_store(random_records(40, 3, 50, 3));
+  std::vector<std::vector<double>> losses;
+  for (const torch::Device device : {torch::Device(torch::kCPU), torch::Device(torch::kCUDA)}) {
+    nn::Decoder decoder(tiny_config(), 3, torch::TensorOptions(device));
+    RunDirectory run(directory_ / device.str(), false);
+    run.begin({{"test", 1}});
+    StageContext context{run, store, 1, 1e12};
+    std::vector<models::Adapter> adapters;
+    std::vector<PreferenceLane> lanes;
+    for (int k = 0; k < 3; ++k) {
+      adapters.push_back(models::new_adapter(decoder, {.rank = 4, .alpha = 8, .dropout = 0.1}, 5 + k));
+      PreferenceLane lane;
+      lane.name = fmt::format("expert{}", k);
+      lane.head_PD = random_head(1, 16, 5 + k).to(device);
+      lane.train = human_examples(store, all_groups(store));
+      lanes.push_back(std::move(lane));
+    }
+    PreferenceStage stage;
+    stage.train = {.epochs = 3, .batch = 8, .lr = 1e-2, .keep_best = false};
+    train_adapters(context, "experts", decoder, adapters, std::move(lanes), stage);
+    losses.emplace_back();
+    for (const Json& line : metrics(directory_ / device.str()))
+      if (line.contains("loss")) losses.back().push_back(line["loss"].get<double>());
+  }
+  ASSERT_EQ(losses[0].size(), losses[1].size());
+  ASSERT_GT(losses[0].size(), 10u);
+  for (size_t i = 0; i < losses[0].size(); ++i) EXPECT_NEAR(losses[1][i], losses[0][i], 2e-4) << i;
+}
+
+// What fits in no memory is computed in parts.
+TEST_F(CudaTraining, ScoringGoesOnWithLessWhenMemoryEnds) {
+  nn::DecoderConfig config = tiny_config();
+  config.hidden_size = 512;
+  config.num_heads = config.num_kv_heads = 8;
+  config.head_dim = 64;
+  config.intermediate_size = 65536;
+  const nn::Decoder decoder(config, 3, torch::TensorOptions(torch::kCUDA).dtype(torch::kBFloat16));
+  std::vector<std::vector<int32_t>> sequences(2048, std::vector<int32_t>(1024));
+  for (size_t i = 0; i < sequences.size(); ++i) sequences[i].back() = static_cast<int32_t>(i % 50);
+  std::vector<reward::PromptSequences> prompts;
+  for (const auto& sequence : sequences) prompts.push_back({sequence});
+  // Two million rows of 2 * 65,536 numbers do not fit 80 or 140 GB.
+  const Tensor all = reward::packed_states(decoder, nullptr, prompts, {.token_budget = int64_t{1} << 22});
+  const Tensor few = reward::packed_states(decoder, nullptr, std::span(prompts).first(50));
+  EXPECT_LT((all.narrow(0, 0, 50) - few).abs().max().item<double>(), 5e-2 * few.abs().max().item<double>());
+}
+
+}  // namespace
+}  // namespace dmoerm::train
