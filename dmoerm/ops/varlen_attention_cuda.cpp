@@ -7,6 +7,8 @@
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
+
 #include "dmoerm/ops/cuda/attention.h"
 #include "dmoerm/ops/cuda_launch.h"
 
@@ -24,26 +26,45 @@ std::optional<int64_t> positive(int64_t window) {
   return window > 0 ? std::optional(window) : std::nullopt;
 }
 
+// Arguments that flash attention takes forward and backward.
+struct FlashCall {
+  const CudaSequences& sequences;
+  bool causal;
+  double scale;
+  int64_t window;
+
+  // With 1 the kernel would make rows of grouped heads, and want exactly one query in every sequence.
+  int64_t max_q() const { return std::max<int64_t>(2, sequences.max_q); }
+  // Keys before and after a query's own that it sees; nothing: all.
+  std::optional<int64_t> left() const { return window > 0 ? std::optional(window - 1) : std::nullopt; }
+  std::optional<int64_t> right() const { return window > 0 ? std::optional<int64_t>(0) : std::nullopt; }
+};
+
 VarlenForward flash_forward(const Tensor& q_QHC, const Tensor& k_SGC, const Tensor& v_SGC,
-                            const CudaSequences& sequences, bool causal, double scale, int64_t window) {
-  const std::optional<int64_t> left = positive(window) ? std::optional(window - 1) : std::nullopt;
-  const std::optional<int64_t> right = positive(window) ? std::optional<int64_t>(0) : std::nullopt;
+                            const FlashCall& call) {
+  const CudaSequences& sequences = call.sequences;
   const auto [out, lse, random_state, random_aux, debug_mask] = at::_flash_attention_forward(
-      q_QHC, k_SGC, v_SGC, sequences.cu_q, sequences.cu_k, sequences.max_q, sequences.max_k,
-      /*dropout_p=*/0.0, causal, /*return_debug_mask=*/false, std::optional<double>(scale), left, right);
+      q_QHC, k_SGC, v_SGC, sequences.cu_q, sequences.cu_k, call.max_q(), sequences.max_k, /*dropout_p=*/0.0,
+      call.causal, /*return_debug_mask=*/false, std::optional<double>(call.scale), call.left(), call.right());
   return {out.contiguous(), lse.contiguous(), random_state, random_aux};
 }
 
 VarlenGradients flash_backward(const Tensor& grad_QHC, const Tensor& q_QHC, const Tensor& k_SGC,
-                               const Tensor& v_SGC, const VarlenForward& forward,
-                               const CudaSequences& sequences, bool causal, double scale, int64_t window) {
-  const std::optional<int64_t> left = positive(window) ? std::optional(window - 1) : std::nullopt;
-  const std::optional<int64_t> right = positive(window) ? std::optional<int64_t>(0) : std::nullopt;
+                               const Tensor& v_SGC, const VarlenForward& forward, const FlashCall& call) {
+  const CudaSequences& sequences = call.sequences;
   const auto [dq, dk, dv] = at::_flash_attention_backward(
       grad_QHC, q_QHC, k_SGC, v_SGC, forward.out_QHV, forward.lse, sequences.cu_q, sequences.cu_k,
-      sequences.max_q, sequences.max_k, /*dropout_p=*/0.0, causal, forward.random_state, forward.random_aux,
-      std::optional<double>(scale), left, right);
+      call.max_q(), sequences.max_k, /*dropout_p=*/0.0, call.causal, forward.random_state, forward.random_aux,
+      std::optional<double>(call.scale), call.left(), call.right());
   return {dq, dk.contiguous(), dv.contiguous()};
+}
+
+FlashCall causal_call(const VarlenCall& call) {
+  return {call.plan->causal, true, call.scale, call.window};
+}
+
+FlashCall parent_call(const VarlenCall& call) {
+  return {call.plan->parent, false, call.scale, 0};
 }
 
 // The memory-efficient kernels want a batch dimension in front; sequences are cut out of it.
@@ -107,10 +128,10 @@ void merge_(const VarlenForward& own, const VarlenForward& parent, const Tensor&
 VarlenForward shared_forward(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGC,
                              const VarlenCall& call) {
   const CudaVarlenPlan& plan = *call.plan;
-  VarlenForward own = flash_forward(q_QHC, k_TGC, v_TGC, plan.causal, true, call.scale, call.window);
+  VarlenForward own = flash_forward(q_QHC, k_TGC, v_TGC, causal_call(call));
   if (plan.child_queries.size(0) == 0) return own;
   const VarlenForward parent =
-      flash_forward(q_QHC, copy_keys(k_TGC, plan), copy_keys(v_TGC, plan), plan.parent, false, call.scale, 0);
+      flash_forward(q_QHC, copy_keys(k_TGC, plan), copy_keys(v_TGC, plan), parent_call(call));
   merge_(own, parent, plan.child_queries);
   return own;
 }
@@ -120,12 +141,10 @@ VarlenForward shared_forward(const Tensor& q_QHC, const Tensor& k_TGC, const Ten
 VarlenGradients shared_backward(const Tensor& grad_QHC, const Tensor& q_QHC, const Tensor& k_TGC,
                                 const Tensor& v_TGC, const VarlenForward& merged, const VarlenCall& call) {
   const CudaVarlenPlan& plan = *call.plan;
-  const VarlenGradients own =
-      flash_backward(grad_QHC, q_QHC, k_TGC, v_TGC, merged, plan.causal, true, call.scale, call.window);
+  const VarlenGradients own = flash_backward(grad_QHC, q_QHC, k_TGC, v_TGC, merged, causal_call(call));
   if (plan.child_queries.size(0) == 0) return own;
-  const VarlenGradients parent =
-      flash_backward(grad_QHC, q_QHC, copy_keys(k_TGC, plan), copy_keys(v_TGC, plan), merged, plan.parent,
-                     false, call.scale, 0);
+  const VarlenGradients parent = flash_backward(grad_QHC, q_QHC, copy_keys(k_TGC, plan),
+                                                copy_keys(v_TGC, plan), merged, parent_call(call));
   own.q_QHC.add_(parent.q_QHC);  // queries without keys in the parent part have gradient 0 there
   add_copies_(own.k_TGC, parent.k_TGC, plan);
   add_copies_(own.v_TGV, parent.v_TGV, plan);
@@ -136,7 +155,7 @@ VarlenForward gathered_forward(const Tensor& q_QHC, const Tensor& k_TGC, const T
                                const VarlenCall& call, bool with_gradient) {
   const Tensor k_SGC = copy_keys(k_TGC, *call.plan), v_SGV = copy_keys(v_TGV, *call.plan);
   if (!call.flash) return efficient_forward(q_QHC, k_SGC, v_SGV, call, with_gradient);
-  return flash_forward(q_QHC, k_SGC, v_SGV, call.plan->causal, true, call.scale, call.window);
+  return flash_forward(q_QHC, k_SGC, v_SGV, causal_call(call));
 }
 
 VarlenGradients gathered_backward(const Tensor& grad_QHV, const Tensor& q_QHC, const Tensor& k_TGC,
@@ -144,9 +163,8 @@ VarlenGradients gathered_backward(const Tensor& grad_QHV, const Tensor& q_QHC, c
   const CudaVarlenPlan& plan = *call.plan;
   const Tensor k_SGC = copy_keys(k_TGC, plan), v_SGV = copy_keys(v_TGV, plan);
   const VarlenGradients copies =
-      call.flash
-          ? flash_backward(grad_QHV, q_QHC, k_SGC, v_SGV, forward, plan.causal, true, call.scale, call.window)
-          : efficient_backward(grad_QHV, q_QHC, k_SGC, v_SGV, forward, call);
+      call.flash ? flash_backward(grad_QHV, q_QHC, k_SGC, v_SGV, forward, causal_call(call))
+                 : efficient_backward(grad_QHV, q_QHC, k_SGC, v_SGV, forward, call);
   const Tensor dk_TGC = at::zeros_like(k_TGC, at::MemoryFormat::Contiguous);
   const Tensor dv_TGV = at::zeros_like(v_TGV, at::MemoryFormat::Contiguous);
   add_copies_(dk_TGC, copies.k_TGC, plan);

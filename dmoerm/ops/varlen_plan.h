@@ -10,9 +10,7 @@ namespace dmoerm::ops {
 
 struct VarlenSequences {
   std::vector<int32_t> cu_q = {0}, cu_k = {0};  // [sequences + 1] queries and keys before each sequence
-  // Of a sequence. At least 2 queries: with one the flash kernel turns grouped heads into rows, and then
-  // wants exactly one query in every sequence.
-  int64_t max_q = 2, max_k = 1;
+  int64_t max_q = 1, max_k = 1;                 // of a sequence
 
   void add(int64_t num_queries, int64_t num_keys);
   bool empty() const { return cu_q.size() == 1; }
