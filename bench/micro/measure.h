@@ -16,7 +16,8 @@ inline Counter rate(double units) {
   return Counter(units, Counter::kIsIterationInvariantRate, Counter::kIs1000);
 }
 
-// Runs `op` for each iteration; with `backward` also the gradients of all inputs that require one.
+// Runs `op` for each iteration; with `backward` also the gradients of all inputs that require one. On a GPU
+// each iteration waits for its end.
 inline void measure(benchmark::State& state, const std::vector<Tensor>& inputs, bool backward,
                     const std::function<Tensor()>& op) {
   std::vector<Tensor> leaves;
@@ -27,6 +28,7 @@ inline void measure(benchmark::State& state, const std::vector<Tensor>& inputs, 
   for (auto _ : state) {
     const Tensor y = op();
     if (backward) benchmark::DoNotOptimize(torch::autograd::grad({y}, leaves, {direction}));
+    if (y.is_cuda()) torch::cuda::synchronize();
   }
 }
 

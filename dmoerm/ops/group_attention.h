@@ -22,7 +22,8 @@ struct GroupAttentionOptions {
 };
 
 // q_QHC [Q, H, C], k_TGC [T, G, C], v_TGV [T, G, V] -> [Q, H, V], differentiable. Dispatches on device and
-// dtype: float32 on the CPU takes the blocked kernel, everything else the reference.
+// dtype: float32 on the CPU takes the blocked kernel, float32, bfloat16 and float16 on CUDA LibTorch's
+// attention kernels, everything else the reference.
 Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                        const GroupAttentionOptions& options);
 
