@@ -10,6 +10,9 @@ namespace dmoerm {
 // What a device throws when its memory is used up.
 using OutOfMemory = c10::OutOfMemoryError;
 
+// Makes a CUDA device the one that kernels run on by default.
+void use_device(torch::Device device);
+
 // Bytes that tensors may still take on a CUDA device, what the allocator holds unused included; 0: not known
 // (CPU).
 int64_t free_device_memory(torch::Device device);

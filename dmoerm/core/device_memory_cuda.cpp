@@ -13,6 +13,10 @@ constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGRE
 
 }  // namespace
 
+void use_device(torch::Device device) {
+  if (device.is_cuda() && device.has_index()) c10::cuda::set_device(device.index());
+}
+
 int64_t free_device_memory(torch::Device device) {
   if (!device.is_cuda()) return 0;
   const c10::cuda::CUDAGuard guard(device);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "dmoerm/core/device_memory.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/log.h"
 
@@ -94,6 +95,7 @@ torch::Device init_runtime(const RuntimeOptions& options) {
     fail("device", "{} is not supported: expected cpu or cuda", options.device);
   if (device.is_cuda() && !torch::cuda::is_available())
     fail("device", "this machine or build has no CUDA device");
+  use_device(device);
   return device;
 }
 
