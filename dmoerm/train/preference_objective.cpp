@@ -200,9 +200,12 @@ PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*
   const Tensor z_RD = decoder_.last_hidden(pass.batch, experts, routing).to(torch::kFloat32);
   std::vector<Tensor> parts;
   int64_t row = 0;
-  for (const Unit* unit : units) {
-    const auto count = static_cast<int64_t>(unit->sequences.size());
-    parts.push_back(z_RD.narrow(0, row, count).mm(lanes_[unit->lane].head_PD.t()).flatten());
+  for (size_t i = 0; i < units.size();) {  // the units of a lane stand together: one product each
+    const int64_t lane = units[i]->lane;
+    int64_t count = 0;
+    for (; i < units.size() && units[i]->lane == lane; ++i)
+      count += static_cast<int64_t>(units[i]->sequences.size());
+    parts.push_back(z_RD.narrow(0, row, count).mm(lanes_[lane].head_PD.t()).flatten());
     row += count;
   }
   pass.rewards_N = torch::cat(parts);
