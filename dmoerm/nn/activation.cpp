@@ -63,6 +63,7 @@ Tensor gated(const std::string& name, const Tensor& gate_TF, const Tensor& up_TF
 }
 
 Tensor gated_halves(const std::string& name, const Tensor& x_T2F) {
+  if (name == "silu" || name == "swish") return ops::swiglu_halves(x_T2F);
   const std::vector<Tensor> halves = x_T2F.chunk(2, 1);
   return gated(name, halves[0], halves[1]);
 }

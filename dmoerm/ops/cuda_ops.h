@@ -21,6 +21,12 @@ Tensor rms_norm_cuda(const Tensor& x_TD, const Tensor& weight_D, double eps);
 NormedSum add_rms_norm_cuda(const Tensor& x_TD, const Tensor& delta_TD, const Tensor& weight_D, double eps);
 Tensor rotary_cuda(const Tensor& x_THC, const Tensor& cos_TR, const Tensor& sin_TR);
 Tensor swiglu_cuda(const Tensor& gate_TF, const Tensor& up_TF);
+Tensor swiglu_halves_cuda(const Tensor& x_T2F);
+// y = mask * x * scale, or y += that, for keys [N] int64 (row_dropout.h).
+void row_dropout_cuda(const Tensor& x_NI, const Tensor& y_NI, const Tensor& key_N, uint32_t threshold,
+                      double scale, bool add);
+// y[t] = sum over j of weight[t, j] * x[slot[t, j]]; a slot below 0 adds nothing.
+Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& slot_Tk);
 AdamWConstants adamw_constants(const AdamWStep& step, double grad_scale);  // for the CPU too
 void adamw_cuda_(std::span<AdamWSlot> slots, const AdamWStep& step);
 Tensor global_norm_cuda(std::span<const Tensor> gradients);

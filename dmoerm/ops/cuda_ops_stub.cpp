@@ -29,6 +29,15 @@ Tensor rotary_cuda(const Tensor&, const Tensor&, const Tensor&) {
 Tensor swiglu_cuda(const Tensor&, const Tensor&) {
   without_cuda();
 }
+Tensor swiglu_halves_cuda(const Tensor&) {
+  without_cuda();
+}
+void row_dropout_cuda(const Tensor&, const Tensor&, const Tensor&, uint32_t, double, bool) {
+  without_cuda();
+}
+Tensor weighted_rows_cuda(const Tensor&, const Tensor&, const Tensor&) {
+  without_cuda();
+}
 void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {
   without_cuda();
 }

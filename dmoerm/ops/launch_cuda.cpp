@@ -19,4 +19,10 @@ cudaStream_t current_stream(const Tensor& x) {
   return c10::cuda::getCurrentCUDAStream(x.device().index()).stream();
 }
 
+FloatType float_type(const Tensor& x) {
+  if (x.scalar_type() == torch::kFloat32) return FloatType::Float32;
+  DMOERM_ASSERT(x.scalar_type() == torch::kBFloat16 || x.scalar_type() == torch::kFloat16);
+  return x.scalar_type() == torch::kBFloat16 ? FloatType::BFloat16 : FloatType::Float16;
+}
+
 }  // namespace dmoerm::ops

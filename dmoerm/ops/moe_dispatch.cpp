@@ -6,6 +6,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -53,6 +54,7 @@ Tensor weighted_rows(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& 
     });
     return y_TD;
   }
+  if (on_cuda(x_ND)) return weighted_rows_cuda(x_ND, weight_Tk, slot_Tk);
   Tensor y_TD = torch::zeros({num_rows, width}, x_ND.options().dtype(sum_type(x_ND)));
   if (x_ND.size(0) == 0) return y_TD.to(x_ND.scalar_type());
   for (int64_t j = 0; j < top_k; ++j) {

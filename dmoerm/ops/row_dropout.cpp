@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -57,7 +59,7 @@ RowMask::RowMask(const RowDropout& dropout) : probability_(dropout.probability) 
 Tensor RowMask::apply(const Tensor& x_NI, int64_t begin) const {
   if (!active()) return x_NI;
   const Tensor x = x_NI.contiguous();
-  if (!is_cpu_float(x)) return x * factors(x, begin);
+  if (!is_cpu_float(x) && !on_cuda(x)) return x * factors(x, begin);
   const Tensor y = torch::empty_like(x);
   run_kernel(x, y, begin, false);
   return y;
@@ -68,6 +70,8 @@ void RowMask::add_to(Tensor y_NI, const Tensor& x_NI, int64_t begin) const {
     y_NI.add_(x_NI);
   } else if (is_cpu_float(y_NI) && is_cpu_float(x_NI)) {
     run_kernel(x_NI, y_NI, begin, true);
+  } else if (on_cuda(y_NI) && y_NI.is_contiguous() && x_NI.scalar_type() == y_NI.scalar_type()) {
+    run_kernel(x_NI.contiguous(), y_NI, begin, true);
   } else {
     y_NI.add_(x_NI * factors(x_NI, begin));
   }
@@ -76,6 +80,9 @@ void RowMask::add_to(Tensor y_NI, const Tensor& x_NI, int64_t begin) const {
 void RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const {
   const int64_t rows = x_NI.size(0), width = x_NI.size(1);
   DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
+  if (x_NI.is_cuda())
+    return row_dropout_cuda(x_NI, y_NI, keys_on(x_NI.device()).narrow(0, begin, rows),
+                            threshold(probability_), 1 / (1 - probability_), add);
   const float* x = x_NI.data_ptr<float>();
   float* y = y_NI.data_ptr<float>();
   const auto scale = static_cast<float>(1 / (1 - probability_));
@@ -83,6 +90,14 @@ void RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, 
     cpu_kernels().row_dropout(x + first * width, y + first * width, keys_.data() + begin + first,
                               last - first, width, threshold(probability_), scale, add);
   });
+}
+
+Tensor RowMask::keys_on(torch::Device device) const {
+  if (!device_keys_.defined()) {
+    const std::vector<int64_t> bits(keys_.begin(), keys_.end());
+    device_keys_ = copy_to_device(bits, device);
+  }
+  return device_keys_;
 }
 
 Tensor RowMask::factors(const Tensor& x_NI, int64_t begin) const {

@@ -74,4 +74,11 @@ Tensor swiglu(const Tensor& gate_TF, const Tensor& up_TF) {
   return SwigluCpu::apply(gate_TF, up_TF);
 }
 
+Tensor swiglu_halves(const Tensor& x_T2F) {
+  DMOERM_ASSERT(x_T2F.dim() == 2 && x_T2F.size(1) % 2 == 0);
+  if (on_cuda(x_T2F)) return swiglu_halves_cuda(x_T2F);
+  const std::vector<Tensor> halves = x_T2F.chunk(2, 1);
+  return swiglu(halves[0], halves[1]);
+}
+
 }  // namespace dmoerm::ops

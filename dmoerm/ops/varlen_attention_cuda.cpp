@@ -17,11 +17,6 @@ namespace {
 
 constexpr int64_t kCausalBottomRight = 2;  // a mask of memory-efficient attention
 
-AttentionType attention_type(const Tensor& x) {
-  if (x.scalar_type() == torch::kFloat32) return AttentionType::Float32;
-  return x.scalar_type() == torch::kBFloat16 ? AttentionType::BFloat16 : AttentionType::Float16;
-}
-
 std::optional<int64_t> positive(int64_t window) {
   return window > 0 ? std::optional(window) : std::nullopt;
 }
@@ -98,7 +93,7 @@ Tensor copy_keys(const Tensor& x_TGC, const CudaVarlenPlan& plan) {
 // Adds the gradients of copied keys to those of the rows they were copied from.
 void add_copies_(const Tensor& into_TGC, const Tensor& from_SGC, const CudaVarlenPlan& plan) {
   const auto& copies = plan.copies;
-  check_cuda(add_row_sums({.type = attention_type(into_TGC),
+  check_cuda(add_row_sums({.type = float_type(into_TGC),
                            .into = into_TGC.data_ptr(),
                            .from = from_SGC.data_ptr(),
                            .rows = copies.rows.data_ptr<int32_t>(),
@@ -111,7 +106,7 @@ void add_copies_(const Tensor& into_TGC, const Tensor& from_SGC, const CudaVarle
 }
 
 void merge_(const VarlenForward& own, const VarlenForward& parent, const Tensor& child_queries) {
-  check_cuda(merge_attention({.type = attention_type(own.out_QHV),
+  check_cuda(merge_attention({.type = float_type(own.out_QHV),
                               .out = own.out_QHV.data_ptr(),
                               .lse = own.lse.data_ptr<float>(),
                               .other_out = parent.out_QHV.data_ptr(),

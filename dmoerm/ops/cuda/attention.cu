@@ -1,39 +1,15 @@
 // Both kernels move memory and little else: each thread loads and stores 16 bytes at a time.
 #include "dmoerm/ops/cuda/attention.h"
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include "dmoerm/ops/cuda/device_float.cuh"
 
 namespace dmoerm::ops {
 namespace {
 
 constexpr int kThreads = 256;
 
-__device__ float to_float(float x) {
-  return x;
-}
-__device__ float to_float(__nv_bfloat16 x) {
-  return __bfloat162float(x);
-}
-__device__ float to_float(__half x) {
-  return __half2float(x);
-}
-__device__ void assign(float& y, float x) {
-  y = x;
-}
-__device__ void assign(__nv_bfloat16& y, float x) {
-  y = __float2bfloat16_rn(x);
-}
-__device__ void assign(__half& y, float x) {
-  y = __float2half_rn(x);
-}
-
-// 16 bytes of T.
 template <typename T>
-struct alignas(16) Pack {
-  static constexpr int kSize = 16 / sizeof(T);
-  T values[kSize];
-};
+using Pack16 = Pack<T, kPackSize<T>>;
 
 // Flash attention writes +inf for a query without keys (or with NaN, which stays in its output).
 __device__ float log_weight(float lse) {
@@ -58,12 +34,12 @@ __global__ void merge_kernel(AttentionMerge merge) {
     weight /= sum;
     other_weight /= sum;
 
-    const int64_t index = (row * merge.heads + head) * (merge.channels / Pack<T>::kSize) + threadIdx.x;
-    Pack<T>* const out = static_cast<Pack<T>*>(merge.out) + index;
-    Pack<T> x = *out;
-    const Pack<T> y = static_cast<const Pack<T>*>(merge.other_out)[index];
+    const int64_t index = (row * merge.heads + head) * (merge.channels / kPackSize<T>)+threadIdx.x;
+    Pack16<T>* const out = static_cast<Pack16<T>*>(merge.out) + index;
+    Pack16<T> x = *out;
+    const Pack16<T> y = static_cast<const Pack16<T>*>(merge.other_out)[index];
 #pragma unroll
-    for (int i = 0; i < Pack<T>::kSize; ++i)
+    for (int i = 0; i < kPackSize<T>; ++i)
       assign(x.values[i], weight * to_float(x.values[i]) + other_weight * to_float(y.values[i]));
     *out = x;
   }
@@ -74,38 +50,34 @@ __global__ void merge_kernel(AttentionMerge merge) {
 // One thread for 16 bytes of a row.
 template <typename T>
 __global__ void row_sums_kernel(RowSums sums) {
-  const int64_t packs = sums.width / Pack<T>::kSize;
+  const int64_t packs = sums.width / kPackSize<T>;
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (thread >= sums.num_rows * packs) return;
   const int64_t i = thread / packs, column = thread % packs;
-  Pack<T>* const into = static_cast<Pack<T>*>(sums.into) + sums.rows[i] * packs + column;
-  const Pack<T>* const from = static_cast<const Pack<T>*>(sums.from) + column;
-  Pack<T> x = *into;
-  float total[Pack<T>::kSize];
+  Pack16<T>* const into = static_cast<Pack16<T>*>(sums.into) + sums.rows[i] * packs + column;
+  const Pack16<T>* const from = static_cast<const Pack16<T>*>(sums.from) + column;
+  Pack16<T> x = *into;
+  float total[kPackSize<T>];
 #pragma unroll
-  for (int n = 0; n < Pack<T>::kSize; ++n) total[n] = to_float(x.values[n]);
+  for (int n = 0; n < kPackSize<T>; ++n) total[n] = to_float(x.values[n]);
   for (int32_t j = sums.offsets[i]; j < sums.offsets[i + 1]; ++j) {
-    const Pack<T> y = from[sums.sources[j] * packs];
+    const Pack16<T> y = from[sums.sources[j] * packs];
 #pragma unroll
-    for (int n = 0; n < Pack<T>::kSize; ++n) total[n] += to_float(y.values[n]);
+    for (int n = 0; n < kPackSize<T>; ++n) total[n] += to_float(y.values[n]);
   }
 #pragma unroll
-  for (int n = 0; n < Pack<T>::kSize; ++n) assign(x.values[n], total[n]);
+  for (int n = 0; n < kPackSize<T>; ++n) assign(x.values[n], total[n]);
   *into = x;
-}
-
-unsigned num_blocks(int64_t count, int64_t per_block) {
-  return static_cast<unsigned>((count + per_block - 1) / per_block);
 }
 
 }  // namespace
 
 cudaError_t merge_attention(const AttentionMerge& merge, cudaStream_t stream) {
   if (merge.num_rows == 0) return cudaSuccess;
-  const auto packs = static_cast<unsigned>(merge.channels / Pack<__half>::kSize);
+  const auto packs = static_cast<unsigned>(merge.channels / kPackSize<__half>);
   const dim3 block(packs, kThreads / packs);
   const unsigned grid = num_blocks(merge.num_rows * merge.heads, block.y);
-  if (merge.type == AttentionType::BFloat16)
+  if (merge.type == FloatType::BFloat16)
     merge_kernel<__nv_bfloat16><<<grid, block, 0, stream>>>(merge);
   else
     merge_kernel<__half><<<grid, block, 0, stream>>>(merge);
@@ -114,11 +86,11 @@ cudaError_t merge_attention(const AttentionMerge& merge, cudaStream_t stream) {
 
 cudaError_t add_row_sums(const RowSums& sums, cudaStream_t stream) {
   if (sums.num_rows == 0) return cudaSuccess;
-  const int64_t bytes = sums.width * (sums.type == AttentionType::Float32 ? 4 : 2);
+  const int64_t bytes = sums.width * (sums.type == FloatType::Float32 ? 4 : 2);
   const unsigned grid = num_blocks(sums.num_rows * (bytes / 16), kThreads);
-  if (sums.type == AttentionType::Float32)
+  if (sums.type == FloatType::Float32)
     row_sums_kernel<float><<<grid, kThreads, 0, stream>>>(sums);
-  else if (sums.type == AttentionType::BFloat16)
+  else if (sums.type == FloatType::BFloat16)
     row_sums_kernel<__nv_bfloat16><<<grid, kThreads, 0, stream>>>(sums);
   else
     row_sums_kernel<__half><<<grid, kThreads, 0, stream>>>(sums);

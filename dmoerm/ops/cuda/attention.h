@@ -7,16 +7,16 @@
 
 #include <cstdint>
 
-namespace dmoerm::ops {
+#include "dmoerm/ops/cuda/float_type.h"
 
-enum class AttentionType { Float32, BFloat16, Float16 };
+namespace dmoerm::ops {
 
 // Attentions of the same queries over two sets of keys -> over both: weighted by exp(log-sum-exp), in float32
 // (FlashDecoding; Milakov and Gimelshein, arXiv:1805.02867). In place in out [Q, H, C] and lse [H, Q]
 // float32; other_out and other_lse have the same shapes. Only the `num_rows` queries in `rows` are touched. C
 // is a multiple of 8 and at most 256; the pointers lie at multiples of 16 bytes; out is BFloat16 or Float16.
 struct AttentionMerge {
-  AttentionType type;
+  FloatType type;
   void* out;
   float* lse;
   const void* other_out;
@@ -30,7 +30,7 @@ cudaError_t merge_attention(const AttentionMerge& merge, cudaStream_t stream);
 // float32: the same bits in every run. Rows of `width` numbers, a multiple of 8; into [*, width], from [*,
 // width]; pointers at multiples of 16 bytes. `rows` names each row once.
 struct RowSums {
-  AttentionType type;
+  FloatType type;
   void* into;
   const void* from;
   const int32_t *rows, *offsets, *sources;
