@@ -1,4 +1,5 @@
 // The element-wise ops on a GPU against their plain forms in float64 on the CPU.
+#include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda_ops.h"
 #include "dmoerm/ops/moe_dispatch.h"
 #include "dmoerm/ops/rotary.h"
