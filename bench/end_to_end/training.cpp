@@ -51,14 +51,7 @@ class Training {
       slots_.push_back({parameter, narrow ? parameter.detach().to(torch::kFloat32) : Tensor(), Tensor(),
                         moment, moment.clone()});
     }
-    reward::RankingEdgeList edges(pairs_);
-    for (int64_t i = 0; i < pairs_ * std::max<int64_t>(1, num_experts); ++i)
-      edges.add_group(std::vector<data::Edge>{{0, 1}}, std::vector<int64_t>{2 * i, 2 * i + 1});
-    edges_ = edges.build(setting.device);
-    reward::RankingEdgeList edges_of_one(pairs_);
-    for (int64_t i = 0; i < pairs_; ++i)
-      edges_of_one.add_group(std::vector<data::Edge>{{0, 1}}, std::vector<int64_t>{2 * i, 2 * i + 1});
-    edges_of_one_ = edges_of_one.build(setting.device);
+    edges_ = edges_of(pairs_ * std::max<int64_t>(1, num_experts));
   }
 
   std::vector<Tensor> packed_steps() {
@@ -71,15 +64,22 @@ class Training {
   }
 
   std::vector<Tensor> padded_steps() {
-    if (!optimizer_)
+    // On a GPU it is only compared with: without an optimizer, and few sequences at a time, which take less
+    // memory.
+    const bool timed = decoder_->device().is_cpu();
+    if (timed && !optimizer_)
       optimizer_ = std::make_unique<torch::optim::AdamW>(
           parameters_, torch::optim::AdamWOptions(kLearningRate).weight_decay(0.01));
+    const int64_t pairs = timed ? pairs_ : 1;
     for (const Step& step : steps_) {
       clear_gradients();
-      if (experts_.experts.empty()) backward(padded_.last_hidden(step.sequences), edges_of_one_);
-      for (const nn::LoraExpert& expert : experts_.experts)
-        backward(padded_.last_hidden(step.sequences, &expert), edges_of_one_);
-      optimizer_->step();
+      for (int64_t begin = 0; begin < pairs_; begin += pairs) {
+        const std::span<const Sequence> part = std::span(step.sequences).subspan(2 * begin, 2 * pairs);
+        if (experts_.experts.empty()) backward(padded_.last_hidden(part), edges_of(pairs));
+        for (const nn::LoraExpert& expert : experts_.experts)
+          backward(padded_.last_hidden(part, &expert), edges_of(pairs));
+      }
+      if (timed) optimizer_->step();
     }
     return gradients();
   }
@@ -126,6 +126,14 @@ class Training {
     reward::ranking_loss(z_RD.to(torch::kFloat32).mm(head_1D_.t()).flatten(), edges).backward();
   }
 
+  // Of so many pairs, each weighted as one of a step's.
+  reward::RankingEdges edges_of(int64_t pairs) const {
+    reward::RankingEdgeList edges(pairs_);
+    for (int64_t i = 0; i < pairs; ++i)
+      edges.add_group(std::vector<data::Edge>{{0, 1}}, std::vector<int64_t>{2 * i, 2 * i + 1});
+    return edges.build(decoder_->device());
+  }
+
   void update() {
     const std::vector<Tensor> grads = gradients();
     for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = grads[i];
@@ -154,7 +162,7 @@ class Training {
   std::vector<Tensor> parameters_;
   std::vector<ops::AdamWSlot> slots_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
-  reward::RankingEdges edges_, edges_of_one_;  // of all experts' sequences, of one expert's
+  reward::RankingEdges edges_;  // of all experts' sequences
   int64_t num_updates_ = 0;
 };
 

@@ -76,6 +76,11 @@ Tensor group_attention_cuda(const Tensor& q_QHC, const Tensor& k_TGC, const Tens
       q_QHC.scalar_type() != torch::kFloat32 && std::max(channels, value_channels) <= kFlashChannels;
   call->scale = options.scale;
   call->window = effective_window(table, options.window);
+  const bool with_gradient = torch::GradMode::is_enabled() &&
+                             (q_QHC.requires_grad() || k_TGC.requires_grad() || v_TGV.requires_grad());
+  // The backward pass of memory-efficient attention is wrong with a window (seen with LibTorch 2.11).
+  if (!call->flash && call->window > 0 && with_gradient)
+    return group_attention_reference(q_QHC, k_TGC, v_TGV, options);
   const bool children = table.roots.size() < table.segments.size();
   const bool gathered = !call->flash || (call->window > 0 && children);
   call->layout = gathered ? KeyLayout::Gathered : KeyLayout::Shared;
@@ -90,8 +95,6 @@ Tensor group_attention_cuda(const Tensor& q_QHC, const Tensor& k_TGC, const Tens
     k = repeat_groups(k, q.size(1));
     v = repeat_groups(v, q.size(1));
   }
-  const bool with_gradient =
-      torch::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   const Tensor out = GroupAttentionCuda::apply(aligned(q), aligned(k), aligned(v), call, with_gradient);
   return value_channels == v_TGV.size(2) ? out : out.narrow(2, 0, v_TGV.size(2));
 }
