@@ -40,7 +40,7 @@ struct PreferenceOptions {
   double label_smoothing = 0, centering = 0;
   bool share_prefix = true;
   std::string early_stop = "accuracy";  // or "loss": what the held-out score is
-  nn::RouterLossOptions router_loss;    // of a base with MoE layers that is trained whole
+  nn::RouterLossOptions router_loss = {};  // of a base with MoE layers that is trained whole
 };
 
 class PreferenceObjective : public Objective {

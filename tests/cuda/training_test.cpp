@@ -1,5 +1,8 @@
 // Training on a GPU: the reference's trace in float32; bfloat16 with float32 masters beside it.
+#include <c10/cuda/CUDAFunctions.h>
+
 #include "dmoerm/core/safetensors.h"
+#include "dmoerm/ops/adamw.h"
 #include "dmoerm/reward/packed_states.h"
 #include "tests/train/train_fixture.h"
 
@@ -112,6 +115,56 @@ TEST_F(CudaTraining, ExpertsTogetherLearnAsOnTheCpu) {
   ASSERT_EQ(losses[0].size(), losses[1].size());
   ASSERT_GT(losses[0].size(), 10u);
   for (size_t i = 0; i < losses[0].size(); ++i) EXPECT_NEAR(losses[1][i], losses[0][i], 2e-4) << i;
+}
+
+// The host queues a whole step, forward, backward and update, without waiting for the GPU once.
+TEST_F(CudaTraining, AStepNeverWaitsForTheGpu) {
+  const data::GroupStore store = make_store(random_records(12, 3, 50, 3));
+  for (const bool train_base : {true, false}) {
+    nn::Decoder decoder(tiny_config(), 3, torch::TensorOptions(torch::kCUDA).dtype(torch::kBFloat16));
+    std::vector<PreferenceLane> lanes;
+    for (int k = 0; k < (train_base ? 1 : 3); ++k) {
+      PreferenceLane lane;
+      lane.name = std::to_string(k);
+      lane.head_PD = random_head(1, 16, 5 + k).to(torch::kCUDA);
+      lane.train = human_examples(store, all_groups(store));
+      if (!train_base)
+        lane.lora = models::new_adapter(decoder, {.rank = 4, .alpha = 8, .dropout = 0.1}, 5 + k).lora;
+      lanes.push_back(std::move(lane));
+    }
+    const auto num_lanes = static_cast<int64_t>(lanes.size());
+    PreferenceObjective objective(store, decoder, train_base, std::move(lanes), {.token_budget = 100}, 1);
+    StepRequest request;
+    for (int64_t k = 0; k < num_lanes; ++k) request.examples.push_back({0, 1, 2, 3, 4, 5, 6, 7});
+    std::vector<std::vector<ops::AdamWSlot>> slots(num_lanes);
+    for (int64_t k = 0; k < num_lanes; ++k)
+      for (const auto& [name, parameter] : objective.parameters(k)) {
+        const Tensor wide = parameter.detach().to(torch::kFloat32);
+        const bool narrow = parameter.scalar_type() != torch::kFloat32;
+        slots[k].push_back({parameter, narrow ? wide : Tensor(), Tensor(), torch::zeros_like(wide),
+                            torch::zeros_like(wide)});
+      }
+    const auto step = [&] {
+      const StepResult result = objective.accumulate(request);
+      for (int64_t k = 0; k < num_lanes; ++k) {
+        std::vector<Tensor> gradients;
+        const NamedParameters parameters = objective.parameters(k);
+        for (size_t i = 0; i < parameters.size(); ++i) {
+          slots[k][i].gradient = parameters[i].second.grad();
+          gradients.push_back(parameters[i].second.grad());
+        }
+        ops::adamw_(slots[k], {.lr = 1e-3, .grad_scale = ops::clip_scale(ops::global_norm(gradients), 1)});
+      }
+      return result;
+    };
+    step();  // what is allocated once
+    c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_ERROR);
+    StepResult result;
+    EXPECT_NO_THROW(result = step()) << (train_base ? "whole base" : "experts");
+    c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_DISABLED);
+    ASSERT_TRUE(result.measures);
+    EXPECT_GT(result.measures()[0]["loss"].get<double>(), 0);
+  }
 }
 
 // What fits in no memory is computed in parts.
