@@ -12,7 +12,7 @@
 namespace dmoerm::bench {
 namespace {
 
-constexpr int64_t kStepPairs = 4;
+constexpr int64_t kStepPairs = 16;
 
 struct Phase3 {
   explicit Phase3(const Setting& setting)

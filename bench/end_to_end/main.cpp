@@ -55,7 +55,7 @@ void run(const Setting& setting, int64_t repeats, const std::string& only, const
       {"train-experts",
        train_experts,
        {"train LoRA r32 q,v 4 pairs (one expert)", "train LoRA r32 q,v 8 pairs (one expert)"}},
-      {"phase3", train_aggregator},
+      {"phase3", train_aggregator, {"score unsorted bs1"}},
   };
   for (const auto& [kind, make, peer_rows] : workloads) {
     if (!only.empty() && only != kind) continue;
@@ -63,11 +63,10 @@ void run(const Setting& setting, int64_t repeats, const std::string& only, const
     const Outcome outcome = run_contest(contest, repeats);
     fmt::print("{}", table_row(contest, outcome, rate));
     const double tokens_per_second = static_cast<double>(contest.tokens) / outcome.ours.seconds;
+    if (setting.device.is_cuda()) fmt::print("{}\n", peer_cells(peer, peer_rows, tokens_per_second));
     if (setting.device.is_cuda() && contest.time_usual)
-      fmt::print(" {} {:.2f} s | {:.1f} |\n", contest.against, outcome.usual.seconds,
+      fmt::print("\n{}: {:.2f} s, {:.1f} times slower\n\n", contest.against, outcome.usual.seconds,
                  outcome.usual.seconds / outcome.ours.seconds);
-    else if (setting.device.is_cuda())
-      fmt::print("{}\n", peer_cells(peer, peer_rows, tokens_per_second));
     std::fflush(stdout);
   }
   if (setting.device.is_cpu()) fmt::print("\nload average at the end {:.1f}\n", load_average());

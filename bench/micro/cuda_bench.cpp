@@ -9,16 +9,16 @@
 namespace dmoerm::bench {
 namespace {
 
-constexpr int64_t kRows = 16384, kWidth = 2048, kInner = 5504;
+constexpr int64_t kGpuRows = 16384, kGpuWidth = 2048, kGpuInner = 5504;
 
-Tensor draw(torch::IntArrayRef sizes, bool gradient) {
+Tensor draw_gpu(torch::IntArrayRef sizes, bool gradient) {
   const auto options = torch::TensorOptions(torch::kCUDA).dtype(torch::kBFloat16);
   return torch::randn(sizes, options).set_requires_grad(gradient);
 }
 
 // `numbers`: bfloat16 numbers that are moved.
-void add(const std::string& name, double numbers, bool backward,
-         const std::function<std::function<Tensor()>(std::vector<Tensor>&, bool)>& make) {
+void add_gpu(const std::string& name, double numbers, bool backward,
+             const std::function<std::function<Tensor()>(std::vector<Tensor>&, bool)>& make) {
   const auto run = [=](benchmark::State& state) {
     std::vector<Tensor> inputs;
     const std::function<Tensor()> op = make(inputs, backward);
@@ -30,7 +30,7 @@ void add(const std::string& name, double numbers, bool backward,
       ->Unit(benchmark::kMicrosecond);
 }
 
-void optimizer(benchmark::State& state, bool norm_alone) {
+void gpu_optimizer(benchmark::State& state, bool norm_alone) {
   const auto options = torch::TensorOptions(torch::kCUDA).dtype(torch::kFloat32);
   constexpr int64_t kCount = 300, kSize = 1 << 20;
   std::vector<ops::AdamWSlot> slots;
@@ -53,35 +53,36 @@ void optimizer(benchmark::State& state, bool norm_alone) {
   state.counters["bytes/s"] = rate(static_cast<double>(kCount * kSize) * (norm_alone ? 2 : 2 + 12 + 12 + 2));
 }
 
-void register_all() {
-  const double states = kRows * kWidth, inner = kRows * kInner;
-  add("copy", 2 * states, false, [](auto& in, bool) {
-    in = {draw({kRows, kWidth}, false)};
+void register_gpu_ops() {
+  const double states = kGpuRows * kGpuWidth, inner = kGpuRows * kGpuInner;
+  add_gpu("copy", 2 * states, false, [](auto& in, bool) {
+    in = {draw_gpu({kGpuRows, kGpuWidth}, false)};
     return [x = in[0]] { return x.clone(); };
   });
   for (const bool backward : {false, true}) {
     // Backward: the gradient of the norm and of the sum, the sum read, one gradient written.
-    add("add_rms_norm", (4 + (backward ? 4 : 0)) * states, backward, [](auto& in, bool gradient) {
-      in = {draw({kRows, kWidth}, gradient), draw({kRows, kWidth}, gradient), draw({kWidth}, gradient)};
+    add_gpu("add_rms_norm", (4 + (backward ? 4 : 0)) * states, backward, [](auto& in, bool gradient) {
+      in = {draw_gpu({kGpuRows, kGpuWidth}, gradient), draw_gpu({kGpuRows, kGpuWidth}, gradient),
+            draw_gpu({kGpuWidth}, gradient)};
       return [in] { return ops::add_rms_norm(in[0], in[1], in[2], 1e-6).normed_TD; };
     });
-    add("rotary", (2 + (backward ? 2 : 0)) * states, backward, [](auto& in, bool gradient) {
-      in = {draw({kRows, 16, kWidth / 16}, gradient)};
-      const Tensor angles = torch::randn({kRows, kWidth / 32}, torch::kCUDA);
+    add_gpu("rotary", (2 + (backward ? 2 : 0)) * states, backward, [](auto& in, bool gradient) {
+      in = {draw_gpu({kGpuRows, 16, kGpuWidth / 16}, gradient)};
+      const Tensor angles = torch::randn({kGpuRows, kGpuWidth / 32}, torch::kCUDA);
       return [x = in[0], cos = angles.cos(), sin = angles.sin()] { return ops::rotary(x, cos, sin); };
     });
-    add("swiglu", (3 + (backward ? 5 : 0)) * inner, backward, [](auto& in, bool gradient) {
-      in = {draw({kRows, 2 * kInner}, gradient)};
+    add_gpu("swiglu", (3 + (backward ? 5 : 0)) * inner, backward, [](auto& in, bool gradient) {
+      in = {draw_gpu({kGpuRows, 2 * kGpuInner}, gradient)};
       return [x = in[0]] { return ops::swiglu_halves(x); };
     });
   }
   for (const bool norm : {false, true})
-    benchmark::RegisterBenchmark(norm ? "cuda/global_norm" : "cuda/adamw", optimizer, norm)
+    benchmark::RegisterBenchmark(norm ? "cuda/global_norm" : "cuda/adamw", gpu_optimizer, norm)
         ->UseRealTime()
         ->Unit(benchmark::kMicrosecond);
 }
 
-const bool registered = torch::cuda::is_available() && (register_all(), true);
+const bool gpu_ops_registered = torch::cuda::is_available() && (register_gpu_ops(), true);
 
 }  // namespace
 }  // namespace dmoerm::bench
