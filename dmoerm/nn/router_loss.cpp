@@ -89,13 +89,15 @@ Tensor LoadAverage::shares(int64_t layer) const {
 }
 
 Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const RouterLossOptions& options,
-                   LoadAverage& load) {
+                   LoadAverage& load, const StepShare& share) {
   DMOERM_ASSERT(!trace.layers.empty());
   Tensor total;
   for (const LayerRouting& layer : trace.layers) {
-    Tensor loss = router_z_loss(layer.routing) * options.z;
+    const double rows = layer.rows.empty() ? share.rows : share.last_rows;
+    Tensor loss = router_z_loss(layer.routing) * (options.z * rows);
     if (options.balance > 0)
-      loss = loss + scoped_balance_loss(layer, batch, options.scope, load) * options.balance;
+      loss =
+          loss + scoped_balance_loss(layer, batch, options.scope, load) * (options.balance * share.examples);
     total = total.defined() ? total + loss : loss;
   }
   return total / static_cast<double>(trace.layers.size());

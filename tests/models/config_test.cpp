@@ -105,6 +105,102 @@ TEST(Config, ASilentFileMeansWhatTransformersAssumes) {
   EXPECT_TRUE(neox.parallel_residual && neox.qkv_bias && neox.o_bias && neox.mlp_bias && neox.fused_qkv);
 }
 
+// Which layers look through a window, where layer_types is not given.
+TEST(Config, WindowsOfASilentFile) {
+  const auto windows = [](const std::string& name, const Json& settings) {
+    const auto decoder = read_with(name, [&](Json& json) {
+      for (const char* key : {"layer_types", "sliding_window", "max_window_layers", "use_sliding_window"})
+        json.erase(key);
+      json.update(settings);
+      json["num_hidden_layers"] = 4;
+    });
+    std::vector<int64_t> result;
+    for (int64_t layer = 0; layer < 4; ++layer) result.push_back(decoder.window_of(layer));
+    return result;
+  };
+  using Windows = std::vector<int64_t>;
+  const Json on = {{"use_sliding_window", true}, {"max_window_layers", 3}};
+  Json none = on;
+  none["sliding_window"] = nullptr;
+  for (const char* name : {"qwen2-seq", "qwen3-seq"}) {
+    EXPECT_EQ(windows(name, on), Windows({0, 0, 0, 4096})) << name;
+    EXPECT_EQ(windows(name, none), Windows({0, 0, 0, 0})) << name;
+    EXPECT_EQ(windows(name, {{"sliding_window", 64}}), Windows({0, 0, 0, 0})) << name;
+  }
+  EXPECT_EQ(windows("qwen2_moe-seq", on), Windows({4096, 0, 4096, 0}));
+  EXPECT_EQ(windows("qwen2_moe-seq",
+                    {{"use_sliding_window", true}, {"max_window_layers", 2}, {"sliding_window", 8}}),
+            Windows({8, 0, 0, 0}));
+  EXPECT_EQ(windows("qwen2_moe-seq", none), Windows({0, 0, 0, 0}));
+  EXPECT_EQ(windows("qwen3_moe-seq", on), Windows({4096, 4096, 4096, 4096}));
+  EXPECT_EQ(windows("qwen3_moe-seq", none), Windows({0, 0, 0, 0}));
+  EXPECT_EQ(windows("qwen3_moe-seq", {{"sliding_window", 64}}), Windows({0, 0, 0, 0}));
+  EXPECT_EQ(windows("mixtral-seq", {}), Windows({0, 0, 0, 0}));
+  EXPECT_EQ(windows("mixtral-seq", {{"sliding_window", 64}}), Windows({64, 64, 64, 64}));
+  EXPECT_EQ(windows("mistral-seq", {}), Windows({4096, 4096, 4096, 4096}));
+}
+
+// What each configuration class of transformers 5 assumes.
+TEST(Config, DefaultsOfEveryFamily) {
+  struct Default {
+    const char *fixture, *erased;
+    double expected;
+    double (*value)(const nn::DecoderConfig&);
+  };
+  const auto eps = [](const nn::DecoderConfig& d) { return d.norm_eps; };
+  const auto theta = [](const nn::DecoderConfig& d) { return d.rotary.theta; };
+  const auto kv_heads = [](const nn::DecoderConfig& d) { return static_cast<double>(d.num_kv_heads); };
+  const auto top_k = [](const nn::DecoderConfig& d) { return static_cast<double>(d.moe->router.top_k); };
+  const auto normalize = [](const nn::DecoderConfig& d) { return d.moe->router.normalize ? 1.0 : 0.0; };
+  const auto qkv_bias = [](const nn::DecoderConfig& d) { return d.qkv_bias ? 1.0 : 0.0; };
+  const Default defaults[] = {
+      {"llama-seq", "rms_norm_eps", 1e-6, eps},
+      {"llama-seq", "rope_parameters", 1e4, theta},
+      {"llama-seq", "attention_bias", 0, qkv_bias},
+      {"mistral-seq", "rms_norm_eps", 1e-6, eps},
+      {"mistral-seq", "rope_parameters", 1e4, theta},
+      {"mixtral-seq", "rms_norm_eps", 1e-5, eps},
+      {"mixtral-seq", "rope_parameters", 1e6, theta},
+      {"mixtral-seq", "num_experts_per_tok", 2, top_k},
+      {"qwen2-seq", "rms_norm_eps", 1e-6, eps},
+      {"qwen2-seq", "rope_parameters", 1e4, theta},
+      {"qwen3-seq", "rms_norm_eps", 1e-6, eps},
+      {"qwen2_moe-seq", "norm_topk_prob", 0, normalize},
+      {"qwen2_moe-seq", "qkv_bias", 1, qkv_bias},
+      {"qwen3_moe-seq", "norm_topk_prob", 0, normalize},
+      {"olmoe-lm", "rms_norm_eps", 1e-5, eps},
+      {"olmoe-lm", "norm_topk_prob", 0, normalize},
+      {"deepseek_v2-seq", "rms_norm_eps", 1e-6, eps},
+      {"deepseek_v3-seq", "rms_norm_eps", 1e-6, eps},
+      {"deepseek_v3-seq", "norm_topk_prob", 1, normalize},
+  };
+  for (const Default& test : defaults) {
+    const auto decoder = read_with(test.fixture, [&](Json& json) {
+      json.erase(test.erased);
+      if (std::string(test.erased) == "rope_parameters") json.erase("rope_theta");
+    });
+    EXPECT_EQ(test.value(decoder), test.expected) << test.fixture << " without " << test.erased;
+  }
+  // Key/value heads, where the heads are a multiple of what is assumed.
+  for (const auto& [name, expected] : std::map<std::string, double>{{"llama-seq", 64},
+                                                                    {"mistral-seq", 8},
+                                                                    {"mixtral-seq", 8},
+                                                                    {"qwen2-seq", 32},
+                                                                    {"qwen3-seq", 32},
+                                                                    {"qwen2_moe-seq", 16},
+                                                                    {"qwen3_moe-seq", 4},
+                                                                    {"olmoe-lm", 64}})
+    EXPECT_EQ(kv_heads(read_with(name,
+                                 [](Json& json) {
+                                   json["num_attention_heads"] = 64;
+                                   json["head_dim"] = 16;
+                                   json["hidden_size"] = 1024;
+                                   json.erase("num_key_value_heads");
+                                 })),
+              expected)
+        << name;
+}
+
 TEST(Config, OldAndNewSpellingsMeanTheSame) {
   const auto same = [](const std::string& name, auto change) {
     const nn::DecoderConfig expected = read(load_json(fixture(name) / "config.json"));
