@@ -36,12 +36,19 @@ void ScorerFlags::add_to(CLI::App& command) {
           "--text", [this](const std::string& value) { reader.text_as_turn = value == "turn"; },
           "A text prompt is raw text that answers continue (raw, the default), or a user turn (turn)")
       ->check(CLI::IsMember({"raw", "turn"}));
+  command
+      .add_option(
+          "--base-memory", base_memory_gb,
+          "GB that the bases of a model with several may take on the device; those not in use wait on the "
+          "host (default: most of what is free)")
+      ->check(CLI::PositiveNumber);
   RunFlags::add_runtime_flags(command, runtime);
 }
 
 reward::Scorer ScorerFlags::load() {
   scorer.load.device = init_runtime(runtime);
   scorer.load.dtype = compute_dtype(runtime, scorer.load.device);
+  scorer.load.base_memory = static_cast<int64_t>(base_memory_gb * 1e9);
   auto loaded = reward::Scorer::load(model, scorer);
   log().info("chat format: {}", loaded.chat_format_description());
   return loaded;

@@ -14,6 +14,7 @@ struct ScorerFlags {
   reward::ScorerOptions scorer;
   data::ReaderOptions reader;
   RuntimeOptions runtime;
+  double base_memory_gb = 0;
 
   void add_to(CLI::App& command);
   reward::Scorer load();  // sets threads and device first

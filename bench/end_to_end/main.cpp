@@ -10,7 +10,7 @@
 #include "bench/end_to_end/contests.h"
 #include "bench/end_to_end/peer.h"
 #include "dmoerm/core/runtime.h"
-#include "dmoerm/models/family.h"
+#include "dmoerm/models/checkpoint.h"
 #include "dmoerm/ops/cpu_kernels.h"
 
 namespace dmoerm::bench {
@@ -72,14 +72,6 @@ void run(const Setting& setting, int64_t repeats, const std::string& only, const
   if (setting.device.is_cpu()) fmt::print("\nload average at the end {:.1f}\n", load_average());
 }
 
-// The shape of a config.json, or of the one in a model's directory.
-nn::DecoderConfig read_shape(const std::string& path) {
-  const bool directory = std::filesystem::is_directory(path);
-  const std::string file = directory ? path + "/config.json" : path;
-  models::ConfigReader config(load_json(file), file);
-  return models::find_family(config.required<std::string>("model_type"), file).read_config(config);
-}
-
 }  // namespace
 }  // namespace dmoerm::bench
 
@@ -123,7 +115,7 @@ int main(int argc, char** argv) {
   try {
     dmoerm::bench::PeerRows rows;
     if (!peer.empty()) rows = dmoerm::bench::run_peer(peer);
-    if (!shape.empty()) config = dmoerm::bench::read_shape(shape);
+    if (!shape.empty()) config = dmoerm::models::read_decoder_config(shape);
     if (std::filesystem::exists(shape + "/model.safetensors") ||
         std::filesystem::exists(shape + "/model.safetensors.index.json"))
       setting.model = shape;

@@ -33,7 +33,13 @@ struct Checkpoint {
 struct LoadOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;  // of the decoder's weights
+  // Bytes that the bases of a model with several may take on the device: where they take more, those that are
+  // not in use wait in the host's memory. 0: on CUDA most of what is free, on the CPU no limit.
+  int64_t base_memory = 0;
 };
+
+// The decoder's shape by a model directory's config.json, or by such a file.
+nn::DecoderConfig read_decoder_config(const std::filesystem::path& path);
 
 // Error, naming file and tensor, for a missing, left-over or misshapen tensor, an unknown family, a setting
 // that is not supported, pickled .bin weights. A causal LM is a valid base.

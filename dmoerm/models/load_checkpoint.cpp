@@ -125,6 +125,12 @@ const WeightNames& Checkpoint::names() const {
   return find_family(family, "checkpoint").names;
 }
 
+nn::DecoderConfig read_decoder_config(const fs::path& path) {
+  const fs::path file = fs::is_directory(path) ? path / "config.json" : path;
+  ConfigReader config(load_json(file), file.string());
+  return find_family(config.required<std::string>("model_type"), config.where()).read_config(config);
+}
+
 Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options) {
   const fs::path config_path = directory / "config.json";
   if (!fs::exists(config_path) && fs::exists(directory / "adapter_config.json"))

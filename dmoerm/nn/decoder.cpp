@@ -171,6 +171,12 @@ std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> Decoder::linear
   return result;
 }
 
+void Decoder::replace_weights(NamedTensors weights) {
+  for (const auto& [name, weight] : weights_) DMOERM_ASSERT(weights.at(name).sizes() == weight.sizes());
+  weights_ = std::move(weights);
+  if (frequencies_.device() != device()) frequencies_ = frequencies_.to(device());
+}
+
 void Decoder::set_requires_grad(bool value) {
   for (auto& [name, weight] : weights_)
     if (!name.ends_with(kCorrectionBias)) weight.set_requires_grad(value);

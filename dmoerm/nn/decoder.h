@@ -42,6 +42,8 @@ class Decoder {
   // "….down_proj" [E, D, F]. Assigning to a tensor in place changes the model.
   NamedTensors& weights() { return weights_; }
   const NamedTensors& weights() const { return weights_; }
+  // Others of the same names and shapes, on any device, in their place.
+  void replace_weights(NamedTensors weights);
   // Linear layers that may carry a LoRA, with [out, in]: "layers.0.self_attn.q_proj" …
   std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> linear_layers() const;
   // Bytes that a forward pass may keep for its backward pass; what is above is computed again (recompute.h),

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/nn/decoder.h"
 
 namespace dmoerm::nn {
 namespace {
@@ -54,16 +56,30 @@ class JoinRows : public torch::autograd::Function<JoinRows> {
   }
 };
 
+// What is joined: the weights, and the biases, of projections that share their input.
+std::vector<std::vector<std::string>> joined_names(const DecoderConfig& config) {
+  std::vector<std::vector<std::string>> result;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer)
+    for (const char* kind : {"weight", "bias"}) {
+      const auto name = [&](const char* linear) {
+        return fmt::format("layers.{}.{}.{}", layer, linear, kind);
+      };
+      result.push_back({name("self_attn.q_proj"), name("self_attn.k_proj"), name("self_attn.v_proj")});
+      result.push_back({name("mlp.gate_proj"), name("mlp.up_proj")});
+      result.push_back({name("mlp.shared_expert.gate_proj"), name("mlp.shared_expert.up_proj")});
+    }
+  return result;
+}
+
 }  // namespace
 
 void join_weights(const DecoderConfig& config, NamedTensors& weights) {
-  const auto join = [&](const std::vector<std::string>& names) {
+  const torch::NoGradGuard no_grad;
+  for (const std::vector<std::string>& names : joined_names(config)) {
+    if (!std::ranges::all_of(names, [&](const std::string& name) { return weights.count(name) > 0; }))
+      continue;
     std::vector<Tensor> parts;
-    for (const std::string& name : names) {
-      const auto found = weights.find(name);
-      if (found == weights.end()) return;
-      parts.push_back(found->second);
-    }
+    for (const std::string& name : names) parts.push_back(weights.at(name));
     const Tensor all = torch::cat(parts);
     int64_t begin = 0;
     for (const std::string& name : names) {
@@ -72,17 +88,19 @@ void join_weights(const DecoderConfig& config, NamedTensors& weights) {
       weight = all.narrow(0, begin, rows);
       begin += rows;
     }
-  };
-  const torch::NoGradGuard no_grad;
-  for (int64_t layer = 0; layer < config.num_layers; ++layer)
-    for (const char* kind : {"weight", "bias"}) {
-      const auto name = [&](const char* linear) {
-        return fmt::format("layers.{}.{}.{}", layer, linear, kind);
-      };
-      join({name("self_attn.q_proj"), name("self_attn.k_proj"), name("self_attn.v_proj")});
-      join({name("mlp.gate_proj"), name("mlp.up_proj")});
-      join({name("mlp.shared_expert.gate_proj"), name("mlp.shared_expert.up_proj")});
-    }
+  }
+}
+
+std::vector<std::string> joined_order(const DecoderConfig& config) {
+  const auto shapes = weight_shapes(config);
+  std::vector<std::string> order;
+  for (const std::vector<std::string>& names : joined_names(config))
+    for (const std::string& name : names)
+      if (shapes.count(name) > 0) order.push_back(name);
+  const std::set<std::string> placed(order.begin(), order.end());
+  for (const auto& [name, shape] : shapes)
+    if (placed.count(name) == 0) order.push_back(name);
+  return order;
 }
 
 Tensor joined_rows(const std::vector<Tensor>& parts) {

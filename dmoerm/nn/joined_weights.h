@@ -14,6 +14,10 @@ namespace dmoerm::nn {
 // other: each stays a tensor of its own, which is a view of the joined one.
 void join_weights(const DecoderConfig& config, NamedTensors& weights);
 
+// Names of all weights of such a decoder, in an order that puts the projections which join_weights() joins
+// next to each other.
+std::vector<std::string> joined_order(const DecoderConfig& config);
+
 // One tensor of all rows [sum of the parts' rows, …] without a copy, where the parts lie next to each other
 // in this order; otherwise undefined. Gradients reach each part.
 Tensor joined_rows(const std::vector<Tensor>& parts);

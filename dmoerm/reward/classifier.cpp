@@ -59,8 +59,7 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
 
   DoubleLayerModel model;
   model.kind = "single";
-  if (text::Tokenizer::present(directory))
-    model.tokenizer = text::Tokenizer::load(directory);
+  if (text::Tokenizer::present(directory)) model.tokenizer = text::Tokenizer::load(directory);
   model.max_tokens = length_limit(tokenizer_config(directory), checkpoint.config);
   model.tasks.push_back(std::move(inner));
   model.check();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "dmoerm/reward/base_residency.h"
 #include "dmoerm/reward/inner_model.h"
 #include "dmoerm/reward/task_router.h"
 #include "dmoerm/text/chat_format.h"
@@ -25,6 +26,7 @@ struct DoubleLayerModel {
   std::optional<text::Tokenizer> tokenizer;  // absent: only token ids can be scored
   std::optional<TaskRouter> router;
   std::vector<InnerModel> tasks;
+  std::shared_ptr<BaseResidency> residency;  // of the tasks' bases; null: all are on the device
 
   // The inner model of a task's name or alias; null when it is unknown.
   const InnerModel* find(const std::string& task) const;

@@ -1,6 +1,11 @@
 // Reading and writing the directory of a DoubleLayerModel.
 #include "dmoerm/reward/double_layer_model.h"
 
+#include <c10/util/accumulate.h>
+
+#include <set>
+
+#include "dmoerm/core/device_memory.h"
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/reward/model_manifest.h"
@@ -12,20 +17,49 @@ constexpr const char* kRouterPath = "router";
 
 using Bases = std::map<std::string, std::shared_ptr<const BaseModel>>;
 
+// Bytes of the decoders of all bases.
+int64_t bytes_of_bases(const ModelManifest& manifest, const fs::path& directory, torch::ScalarType type) {
+  std::set<std::string> paths;
+  for (const TaskEntry& entry : manifest.tasks) paths.insert(entry.base);
+  int64_t numbers = 0;
+  for (const std::string& path : paths)
+    for (const auto& [name, shape] : nn::weight_shapes(models::read_decoder_config(directory / path)))
+      numbers += c10::multiply_integers(shape);
+  return numbers * static_cast<int64_t>(c10::elementSize(type));
+}
+
+// Null when all bases fit the device together.
+std::shared_ptr<BaseResidency> make_residency(const ModelManifest& manifest, const fs::path& directory,
+                                              const models::LoadOptions& options) {
+  int64_t memory = options.base_memory;
+  if (memory == 0 && options.device.is_cuda()) memory = free_device_memory(options.device) * 7 / 10;
+  if (memory == 0 || bytes_of_bases(manifest, directory, options.dtype) <= memory) return nullptr;
+  return std::make_shared<BaseResidency>(options.device, memory);
+}
+
 std::shared_ptr<const BaseModel> load_base(Bases& bases, const fs::path& directory, const std::string& path,
-                                           const models::LoadOptions& options) {
+                                           models::LoadOptions options, BaseResidency* residency) {
   auto& base = bases[path];
-  if (!base)
-    base = std::make_shared<BaseModel>(BaseModel{path, models::load_checkpoint(directory / path, options)});
+  if (base) return base;
+  const torch::Device device = options.device;
+  if (residency) options.device = torch::kCPU;
+  BaseModel loaded{path, models::load_checkpoint(directory / path, options)};
+  if (residency) {
+    residency->add(loaded.checkpoint.decoder);
+    Tensor& head = loaded.checkpoint.score_weight;
+    if (head.defined()) head = head.to(device);
+  }
+  base = std::make_shared<BaseModel>(std::move(loaded));
   return base;
 }
 
-InnerModel load_task(const TaskEntry& entry, const fs::path& directory, Bases& bases,
-                     const models::LoadOptions& options) {
+InnerModel load_task(const TaskEntry& entry, const fs::path& directory, const Bases& bases,
+                     const models::LoadOptions& options, BaseResidency* residency) {
   InnerModel inner;
   inner.task = entry.name;
   inner.aliases = entry.aliases;
-  inner.base = load_base(bases, directory, entry.base, options);
+  inner.base = bases.at(entry.base);
+  if (residency) residency->use(inner.decoder());  // its adapters are loaded to where it is
   for (const auto& expert : entry.experts)
     inner.experts.push_back(CapabilityExpert::load(directory / expert.path, expert.point, inner.decoder(),
                                                    inner.base->checkpoint.names()));
@@ -101,7 +135,11 @@ DoubleLayerModel DoubleLayerModel::assemble(const ModelManifest& manifest, const
   model.chat_format = manifest.chat_format;
   model.max_tokens = manifest.max_tokens;
   Bases bases;
-  for (const auto& entry : manifest.tasks) model.tasks.push_back(load_task(entry, directory, bases, options));
+  model.residency = make_residency(manifest, directory, options);
+  BaseResidency* const residency = model.residency.get();
+  for (const auto& entry : manifest.tasks) load_base(bases, directory, entry.base, options, residency);
+  for (const auto& entry : manifest.tasks)
+    model.tasks.push_back(load_task(entry, directory, bases, options, residency));
   if (manifest.router) model.router = load_router(*manifest.router, directory, bases, options);
   return model;
 }

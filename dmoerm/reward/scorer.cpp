@@ -114,11 +114,22 @@ void Scorer::score_task(const InnerModel& inner, std::span<const data::Preferenc
 
 void Scorer::score_by(std::span<const data::PreferenceRecord> records,
                       const std::vector<const InnerModel*>& inners, std::vector<RecordScore>& results) {
+  std::vector<std::pair<const InnerModel*, std::vector<size_t>>> work;
   for (const auto& inner : model_.tasks) {
     std::vector<size_t> chosen;
     for (size_t i = 0; i < records.size(); ++i)
       if (inners[i] == &inner) chosen.push_back(i);
-    if (!chosen.empty()) score_task(inner, records, chosen, results);
+    if (!chosen.empty()) work.emplace_back(&inner, std::move(chosen));
+  }
+  BaseResidency* const residency = model_.residency.get();
+  if (residency)  // those that are there first
+    std::ranges::stable_partition(
+        work, [&](const auto& part) { return residency->is_resident(part.first->decoder()); });
+  for (size_t i = 0; i < work.size(); ++i) {
+    const auto& [inner, chosen] = work[i];
+    if (residency) residency->use(inner->decoder());
+    if (residency && i + 1 < work.size()) residency->prefetch(work[i + 1].first->decoder());
+    score_task(*inner, records, chosen, results);
   }
 }
 

@@ -1,0 +1,37 @@
+#include "dmoerm/core/async_copy.h"
+
+#include <ATen/cuda/CUDAEvent.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+namespace dmoerm {
+
+struct AsyncCopy::State {
+  at::cuda::CUDAEvent done;
+};
+
+void AsyncCopy::start(const Tensor& target, const Tensor& source) {
+  const torch::NoGradGuard no_grad;
+  if (!target.is_cuda()) {
+    Tensor(target).copy_(source);
+    return;
+  }
+  const c10::cuda::CUDAGuard guard(target.device());
+  state_ = std::make_shared<State>();
+  at::cuda::CUDAEvent before;
+  before.record(c10::cuda::getCurrentCUDAStream());
+  const c10::cuda::CUDAStream stream =
+      c10::cuda::getStreamFromPool(/*isHighPriority=*/false, target.device().index());
+  before.block(stream);
+  const c10::cuda::CUDAStreamGuard on_stream(stream);
+  Tensor(target).copy_(source, /*non_blocking=*/true);
+  state_->done.record(stream);
+}
+
+void AsyncCopy::finish() {
+  if (!state_) return;
+  state_->done.block(c10::cuda::getCurrentCUDAStream());
+  state_.reset();
+}
+
+}  // namespace dmoerm
