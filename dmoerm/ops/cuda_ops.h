@@ -21,6 +21,22 @@ Tensor rms_norm_cuda(const Tensor& x_TD, const Tensor& weight_D, double eps);
 NormedSum add_rms_norm_cuda(const Tensor& x_TD, const Tensor& delta_TD, const Tensor& weight_D, double eps);
 Tensor rotary_cuda(const Tensor& x_THC, const Tensor& cos_TR, const Tensor& sin_TR);
 Tensor swiglu_cuda(const Tensor& gate_TF, const Tensor& up_TF);
+// Whether grouped_mm_cuda multiplies such rows and weights, in both directions: bfloat16, on compute
+// capability 9 or newer, with rows that begin at multiples of 16 bytes.
+bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI);
+// The rows of each group times its own matrix: [N, I], [E, I, O] -> [N, O]; or for each group its columns
+// times its rows: [O, N], [N, I] -> [E, O, I]. end_E: int32, the end of each group among the N.
+Tensor grouped_mm_cuda(const Tensor& x, const Tensor& y, const Tensor& end_E);
+Tensor float32_mm_cuda(const Tensor& x, const Tensor& y);  // of bfloat16 or float16
+// Whether the next two take rows like x's: those of on_cuda() whose size is a multiple of 16 bytes.
+bool takes_moe_rows(const Tensor& x_TD);
+Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& place_N, int64_t top_k);
+struct CombineGradients {
+  Tensor y_ND, weight_Tk;  // undefined where not asked for
+};
+CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
+                                            const Tensor& weight_Tk, const Tensor& place_N, bool for_y,
+                                            bool for_weight);
 AdamWConstants adamw_constants(const AdamWStep& step, double grad_scale);  // for the CPU too
 void adamw_cuda_(std::span<AdamWSlot> slots, const AdamWStep& step);
 Tensor global_norm_cuda(std::span<const Tensor> gradients);
