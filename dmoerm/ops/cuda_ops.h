@@ -37,6 +37,16 @@ struct CombineGradients {
 CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
                                             const Tensor& weight_Tk, const Tensor& place_N, bool for_y,
                                             bool for_weight);
+// Whether the kernel takes them: contiguous, of one type, rows at multiples of 16 bytes.
+bool takes_row_dropout(const Tensor& x_NI, const Tensor& y_NI);
+struct RowDropoutConstants {
+  uint32_t threshold;  // a column is dropped when its 32 bits are below this
+  float scale;
+  bool add;
+};
+// y = mask * x * scale, or y += that. key_N: the rows' 64 bits as int64.
+void row_dropout_cuda_(const Tensor& x_NI, const Tensor& y_NI, const Tensor& key_N,
+                       const RowDropoutConstants& constants);
 AdamWConstants adamw_constants(const AdamWStep& step, double grad_scale);  // for the CPU too
 void adamw_cuda_(std::span<AdamWSlot> slots, const AdamWStep& step);
 Tensor global_norm_cuda(std::span<const Tensor> gradients);

@@ -13,6 +13,9 @@ namespace {
 bool on_cuda(const Tensor&) {
   return false;
 }
+bool takes_row_dropout(const Tensor&, const Tensor&) {
+  return false;
+}
 bool takes_moe_rows(const Tensor&) {
   return false;
 }
@@ -46,6 +49,9 @@ Tensor gather_rows_cuda(const Tensor&, const Tensor&, int64_t) {
 }
 CombineGradients combine_rows_backward_cuda(const Tensor&, const Tensor&, const Tensor&, const Tensor&, bool,
                                             bool) {
+  without_cuda();
+}
+void row_dropout_cuda_(const Tensor&, const Tensor&, const Tensor&, const RowDropoutConstants&) {
   without_cuda();
 }
 void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {

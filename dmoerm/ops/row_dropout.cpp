@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -56,45 +58,48 @@ RowMask::RowMask(const RowDropout& dropout) : probability_(dropout.probability) 
 
 Tensor RowMask::apply(const Tensor& x_NI, int64_t begin) const {
   if (!active()) return x_NI;
-  const Tensor x = x_NI.contiguous();
-  if (!is_cpu_float(x)) return x * factors(x, begin);
-  const Tensor y = torch::empty_like(x);
-  run_kernel(x, y, begin, false);
-  return y;
+  const Tensor x = x_NI.contiguous(), y = torch::empty_like(x);
+  return run_kernel(x, y, begin, false) ? y : x * factors(x, begin);
 }
 
 void RowMask::add_to(Tensor y_NI, const Tensor& x_NI, int64_t begin) const {
   if (!active()) {
     y_NI.add_(x_NI);
-  } else if (is_cpu_float(y_NI) && is_cpu_float(x_NI)) {
-    run_kernel(x_NI, y_NI, begin, true);
-  } else {
+  } else if (!run_kernel(x_NI, y_NI, begin, true)) {
     y_NI.add_(x_NI * factors(x_NI, begin));
   }
 }
 
-void RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const {
+bool RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const {
   const int64_t rows = x_NI.size(0), width = x_NI.size(1);
   DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
+  const auto scale = static_cast<float>(1 / (1 - probability_));
+  if (takes_row_dropout(x_NI, y_NI)) {
+    row_dropout_cuda_(x_NI, y_NI, keys_on(x_NI.device()).narrow(0, begin, rows),
+                      {threshold(probability_), scale, add});
+    return true;
+  }
+  if (!is_cpu_float(x_NI) || !is_cpu_float(y_NI)) return false;
   const float* x = x_NI.data_ptr<float>();
   float* y = y_NI.data_ptr<float>();
-  const auto scale = static_cast<float>(1 / (1 - probability_));
   at::parallel_for(0, rows, 1 + 16384 / (width + 1), [&](int64_t first, int64_t last) {
     cpu_kernels().row_dropout(x + first * width, y + first * width, keys_.data() + begin + first,
                               last - first, width, threshold(probability_), scale, add);
   });
+  return true;
+}
+
+Tensor RowMask::keys_on(torch::Device device) const {
+  if (!device_keys_N_.defined())
+    device_keys_N_ = copy_to_device(std::vector<int64_t>(keys_.begin(), keys_.end()), device);
+  return device_keys_N_;
 }
 
 Tensor RowMask::factors(const Tensor& x_NI, int64_t begin) const {
   const int64_t rows = x_NI.size(0);
   DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
-  std::vector<int64_t> low(rows), high(rows);
-  for (int64_t t = 0; t < rows; ++t) {
-    low[t] = static_cast<int64_t>(keys_[begin + t] & kLow);
-    high[t] = static_cast<int64_t>(keys_[begin + t] >> 32);
-  }
-  const Tensor low_N1 = torch::tensor(low, torch::kInt64).to(x_NI.device()).unsqueeze(1);
-  const Tensor high_N1 = torch::tensor(high, torch::kInt64).to(x_NI.device()).unsqueeze(1);
+  const Tensor key_N1 = keys_on(x_NI.device()).narrow(0, begin, rows).unsqueeze(1);
+  const Tensor low_N1 = key_N1 & kLow, high_N1 = key_N1.bitwise_right_shift(32) & kLow;
   const Tensor column_I = torch::arange(x_NI.size(1), low_N1.options()) * int64_t{0x9e3779b9} & kLow;
   const Tensor kept_NI = mix32(mix32(column_I ^ low_N1) ^ high_N1) >= int64_t{threshold(probability_)};
   return kept_NI.to(x_NI.scalar_type()) * (1 / (1 - probability_));

@@ -31,9 +31,12 @@ class RowMask {
   Tensor factors(const Tensor& x_NI, int64_t begin) const;            // 0 or 1/(1-p), in plain operations
 
  private:
-  void run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const;
+  // Where a kernel takes them: y = mask * x / (1 - p), or y += that.
+  bool run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const;
+  Tensor keys_on(torch::Device device) const;  // keys_ as int64, copied once
   double probability_;
   std::vector<uint64_t> keys_;  // hash of seed and row key; empty when there is no dropout
+  mutable Tensor device_keys_N_;
 };
 
 }  // namespace dmoerm::ops
