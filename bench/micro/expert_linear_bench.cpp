@@ -8,24 +8,24 @@ namespace {
 
 constexpr int64_t kTokens = 2500, kIn = 512, kOut = 512, kExperts = 5, kRank = 32;
 
-using Linear = Tensor (*)(const Tensor&, const Tensor&, const Tensor&, std::span<const ops::LoraPair>,
-                          std::span<const int64_t>, const ops::RowDropout&);
+using Linear = Tensor (*)(const Tensor&, const Tensor&, const Tensor&, std::span<const ops::LowRankUpdate>,
+                          const ops::RowDropout&);
 
 void expert_linear(benchmark::State& state, Linear linear, bool backward, double dropout) {
   const auto leaf = [](int64_t rows, int64_t columns) {
     return (torch::randn({rows, columns}) * 0.05).set_requires_grad(true);
   };
   std::vector<Tensor> in = {leaf(kTokens, kIn)};
-  std::vector<ops::LoraPair> loras;
-  std::vector<int64_t> offsets = {0};
+  std::vector<ops::LowRankUpdate> updates;
+  const int64_t rows = kTokens / kExperts;
   for (int64_t e = 0; e < kExperts; ++e) {
-    loras.push_back({leaf(kRank, kIn), leaf(kOut, kRank), 1});
-    in.insert(in.end(), {loras.back().a, loras.back().b});
-    offsets.push_back((e + 1) * kTokens / kExperts);
+    const ops::LoraPair pair = {leaf(kRank, kIn), leaf(kOut, kRank), 1};
+    in.insert(in.end(), {pair.a, pair.b});
+    updates.push_back({pair, e * rows, rows});
   }
   const Tensor weight = torch::randn({kOut, kIn});
   const std::vector<uint64_t> keys(kTokens, 3);
-  measure(state, in, backward, [&] { return linear(in[0], weight, {}, loras, offsets, {dropout, 1, keys}); });
+  measure(state, in, backward, [&] { return linear(in[0], weight, {}, updates, {dropout, 1, keys}); });
   const double base = 2.0 * kTokens * kIn * kOut, low_rank = 2.0 * kTokens * kRank * (kIn + kOut);
   state.counters["FLOP/s"] = rate(backward ? 2 * base + 3 * low_rank : base + low_rank);
 }

@@ -93,21 +93,25 @@ const Tensor& ForwardPass::weight(const std::string& name) const {
   return found->second;
 }
 
+void ForwardPass::add_updates(const std::string& name, const Rows& rows, int64_t column,
+                              std::vector<ops::LowRankUpdate>& updates) const {
+  for (size_t e = 0; experts_ != nullptr && e < experts_->experts.size(); ++e) {
+    const auto pair = experts_->experts[e].pairs.find(name);
+    if (pair == experts_->experts[e].pairs.end()) continue;
+    const int64_t begin = rows.expert_offsets[e];
+    updates.push_back({pair->second, begin, rows.expert_offsets[e + 1] - begin, column});
+  }
+}
+
 Tensor ForwardPass::linear(const std::string& name, const Tensor& x_QI, const Rows& rows) const {
   const auto bias = weights_.find(name + ".bias");
-  std::vector<ops::LoraPair> loras;
-  for (size_t e = 0; experts_ != nullptr && e < experts_->experts.size(); ++e) {
-    const auto& pairs = experts_->experts[e].pairs;
-    const auto pair = pairs.find(name);
-    if (pair == pairs.end()) continue;
-    loras.resize(experts_->experts.size());
-    loras[e] = pair->second;
-  }
+  std::vector<ops::LowRankUpdate> updates;
+  add_updates(name, rows, 0, updates);
   ops::RowDropout dropout;
-  if (!loras.empty() && dropout_ > 0)
+  if (!updates.empty() && dropout_ > 0)
     dropout = {dropout_, hash64(name, experts_->dropout_seed), rows.dropout_keys};
   return ops::expert_linear(x_QI, weight(name + ".weight"), bias == weights_.end() ? Tensor() : bias->second,
-                            loras, rows.expert_offsets, dropout);
+                            updates, dropout);
 }
 
 Tensor ForwardPass::joined_linear(const std::vector<std::string>& names, const Tensor& x_QI,
@@ -119,22 +123,14 @@ Tensor ForwardPass::joined_linear(const std::vector<std::string>& names, const T
     weights.push_back(weight(name + ".weight"));
     if (const auto bias = weights_.find(name + ".bias"); bias != weights_.end())
       biases.push_back(bias->second);
-    for (size_t e = 0; experts_ != nullptr && e < experts_->experts.size(); ++e) {
-      const auto pair = experts_->experts[e].pairs.find(name);
-      if (pair == experts_->experts[e].pairs.end()) continue;
-      const int64_t begin = rows.expert_offsets[e];
-      updates.push_back({pair->second, begin, rows.expert_offsets[e + 1] - begin, column});
-    }
+    add_updates(name, rows, column, updates);
     column += weights.back().size(0);
   }
   if (!updates.empty() && dropout_ > 0) return {};
   const Tensor weight_OI = joined_rows(weights);
   if (!weight_OI.defined()) return {};
   const Tensor bias_O = biases.size() == names.size() ? joined_rows(biases) : Tensor();
-  if (updates.empty()) return torch::linear(x_QI, weight_OI, bias_O);
-  const int64_t one_group[] = {0, x_QI.size(0)};
-  return ops::grouped_linear(x_QI, weight_OI.unsqueeze(0), bias_O.defined() ? bias_O.unsqueeze(0) : Tensor(),
-                             one_group, updates);
+  return ops::expert_linear(x_QI, weight_OI, bias_O, updates);
 }
 
 Tensor ForwardPass::norm(const std::string& name, const Tensor& x_QD, std::optional<double> eps) const {

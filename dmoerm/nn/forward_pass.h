@@ -57,6 +57,10 @@ class ForwardPass {
   Tensor rotate(const Tensor& x_QHC, const Rows& rows) const;
 
  private:
+  // The experts' updates of layer `name`, whose outputs begin at `column`.
+  void add_updates(const std::string& name, const Rows& rows, int64_t column,
+                   std::vector<ops::LowRankUpdate>& updates) const;
+
   const DecoderConfig& config_;
   const NamedTensors& weights_;
   const Batch batch_;

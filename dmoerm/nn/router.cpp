@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/random.h"
 
@@ -36,7 +37,7 @@ Routing TopKRouter::route(const Tensor& x_TD) const {
   if (noise_.deviation > 0)
     routing.logits_TE =
         routing.logits_TE +
-        normal_noise(noise_, x_TD.size(0), config_.num_experts).to(routing.logits_TE.options());
+        copy_to_device(normal_noise(noise_, x_TD.size(0), config_.num_experts), x_TD.device()).to(type);
   routing.scores_TE =
       config_.score == RouterScore::Softmax ? routing.logits_TE.softmax(1) : routing.logits_TE.sigmoid();
   routing.expert_Tk = choose(routing.scores_TE.detach());
@@ -62,7 +63,7 @@ Tensor TopKRouter::outside_best_groups(const Tensor& choice_TE) const {
       std::get<0>(choice_TE.view({num_rows, num_groups, group_size}).topk(config_.group_best, 2)).sum(2);
   const Tensor best = std::get<1>(score_TG.topk(config_.top_groups, 1));
   const Tensor outside_TG = torch::ones(score_TG.sizes(), score_TG.options().dtype(torch::kBool));
-  return outside_TG.scatter(1, best, false).repeat_interleave(group_size, 1);
+  return outside_TG.scatter(1, best, false).unsqueeze(2).expand({-1, -1, group_size}).flatten(1);
 }
 
 }  // namespace dmoerm::nn

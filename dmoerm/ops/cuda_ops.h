@@ -27,6 +27,22 @@ void row_dropout_cuda(const Tensor& x_NI, const Tensor& y_NI, const Tensor& key_
                       double scale, bool add);
 // y[t] = sum over j of weight[t, j] * x[slot[t, j]]; a slot below 0 adds nothing.
 Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& slot_Tk);
+// Whether grouped_mm_cuda multiplies such rows and weights, in both directions: bfloat16, on compute
+// capability 9 or newer, with rows that begin at multiples of 16 bytes.
+bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI);
+// The rows of each group times its own matrix: [N, I], [E, I, O] -> [N, O]; or for each group its columns
+// times its rows: [O, N], [N, I] -> [E, O, I]. end_E: int32, the end of each group among the N.
+Tensor grouped_mm_cuda(const Tensor& x, const Tensor& y, const Tensor& end_E);
+Tensor float32_mm_cuda(const Tensor& x, const Tensor& y);  // of bfloat16 or float16
+// Whether the next two take rows like x's: those of on_cuda() whose size is a multiple of 16 bytes.
+bool takes_moe_rows(const Tensor& x_TD);
+Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& place_N, int64_t top_k);
+struct CombineGradients {
+  Tensor y_ND, weight_Tk;  // undefined where not asked for
+};
+CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
+                                            const Tensor& weight_Tk, const Tensor& place_N, bool for_y,
+                                            bool for_weight);
 AdamWConstants adamw_constants(const AdamWStep& step, double grad_scale);  // for the CPU too
 void adamw_cuda_(std::span<AdamWSlot> slots, const AdamWStep& step);
 Tensor global_norm_cuda(std::span<const Tensor> gradients);

@@ -13,6 +13,12 @@ namespace {
 bool on_cuda(const Tensor&) {
   return false;
 }
+bool takes_moe_rows(const Tensor&) {
+  return false;
+}
+bool takes_grouped_mm(const Tensor&, const Tensor&) {
+  return false;
+}
 
 Tensor group_attention_cuda(const Tensor&, const Tensor&, const Tensor&, const GroupAttentionOptions&) {
   without_cuda();
@@ -27,6 +33,19 @@ Tensor rotary_cuda(const Tensor&, const Tensor&, const Tensor&) {
   without_cuda();
 }
 Tensor swiglu_cuda(const Tensor&, const Tensor&) {
+  without_cuda();
+}
+Tensor grouped_mm_cuda(const Tensor&, const Tensor&, const Tensor&) {
+  without_cuda();
+}
+Tensor float32_mm_cuda(const Tensor&, const Tensor&) {
+  without_cuda();
+}
+Tensor gather_rows_cuda(const Tensor&, const Tensor&, int64_t) {
+  without_cuda();
+}
+CombineGradients combine_rows_backward_cuda(const Tensor&, const Tensor&, const Tensor&, const Tensor&, bool,
+                                            bool) {
   without_cuda();
 }
 Tensor swiglu_halves_cuda(const Tensor&) {

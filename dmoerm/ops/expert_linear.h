@@ -1,8 +1,7 @@
 // A linear layer whose rows belong to experts: one base product over all rows, and each expert's low-rank
-// product over its own rows. Shapes: T rows, I inputs, O outputs, r rank.
+// product over its own rows. Shapes: T rows, I inputs, O outputs.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 #include "dmoerm/core/compat.h"
@@ -10,16 +9,13 @@
 
 namespace dmoerm::ops {
 
-// x_TI [T, I], weight_OI [O, I], bias_O [O] or undefined -> [T, O]. Rows of expert e are
-// [offsets[e], offsets[e + 1]); rows before offsets[0] are the base's. loras: K pairs, or empty; offsets: K
-// + 1.
+// x_TI [T, I], weight_OI [O, I], bias_O [O] or undefined -> [T, O]. Rows and outputs that no update names are
+// the base's.
 Tensor expert_linear(const Tensor& x_TI, const Tensor& weight_OI, const Tensor& bias_O,
-                     std::span<const LoraPair> loras, std::span<const int64_t> offsets,
-                     const RowDropout& dropout = {});
+                     std::span<const LowRankUpdate> updates, const RowDropout& dropout = {});
 
 // The same in plain operations.
 Tensor expert_linear_reference(const Tensor& x_TI, const Tensor& weight_OI, const Tensor& bias_O,
-                               std::span<const LoraPair> loras, std::span<const int64_t> offsets,
-                               const RowDropout& dropout = {});
+                               std::span<const LowRankUpdate> updates, const RowDropout& dropout = {});
 
 }  // namespace dmoerm::ops

@@ -6,11 +6,12 @@
 #include <span>
 
 #include "dmoerm/core/compat.h"
+#include "dmoerm/ops/group_offsets.h"
 #include "dmoerm/ops/row_dropout.h"
 
 namespace dmoerm::ops {
 
-// One expert's low-rank update of one layer: y += scale * (dropout(x) A^T) B^T. Undefined a: no update.
+// One expert's low-rank update of one layer: y += scale * (dropout(x) A^T) B^T.
 struct LoraPair {
   Tensor a;  // [r, I] float32
   Tensor b;  // [O, r] float32
@@ -23,16 +24,16 @@ struct LowRankUpdate {
   int64_t begin = 0, count = 0, column = 0;
 };
 
-// x_NI [N, I], weight_EOI [E, O, I], bias_EO [E, O] or undefined -> [N, O]. Rows of group e are
-// [offsets[e], offsets[e + 1]); offsets: E + 1, from 0 to N. Groups may be empty. Dropout has a key for each
-// row and is that of the updates.
+// x_NI [N, I], weight_EOI [E, O, I], bias_EO [E, O] or undefined -> [N, O]. Groups may be empty. Dropout has
+// a key for each row and is that of the updates. Waits for the GPU if it must read offsets that only the GPU
+// knows: not in bfloat16 on compute capability 9 or newer, without a bias and with I and O multiples of 8.
 Tensor grouped_linear(const Tensor& x_NI, const Tensor& weight_EOI, const Tensor& bias_EO,
-                      std::span<const int64_t> offsets, std::span<const LowRankUpdate> updates = {},
+                      const GroupOffsets& offsets, std::span<const LowRankUpdate> updates = {},
                       const RowDropout& dropout = {});
 
 // The same in plain operations.
 Tensor grouped_linear_reference(const Tensor& x_NI, const Tensor& weight_EOI, const Tensor& bias_EO,
-                                std::span<const int64_t> offsets, std::span<const LowRankUpdate> updates = {},
+                                const GroupOffsets& offsets, std::span<const LowRankUpdate> updates = {},
                                 const RowDropout& dropout = {});
 
 }  // namespace dmoerm::ops

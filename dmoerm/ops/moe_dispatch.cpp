@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_kernels.h"
@@ -75,6 +76,7 @@ class GatherRows : public torch::autograd::Function<GatherRows> {
   static Tensor forward(AutogradContext* context, const Tensor& x_TD, const Tensor& place_N,
                         const Tensor& slot_Tk) {
     context->save_for_backward({slot_Tk});
+    if (takes_moe_rows(x_TD)) return gather_rows_cuda(x_TD, place_N, slot_Tk.size(1));
     return x_TD.index_select(0, row_of(place_N, slot_Tk.size(1)));
   }
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
@@ -94,8 +96,15 @@ class CombineRows : public torch::autograd::Function<CombineRows> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
     const Tensor &y_ND = saved[0], &weight_Tk = saved[1], &place_N = saved[2];
-    const Tensor grad_ND = grads[0].index_select(0, row_of(place_N, weight_Tk.size(1)));
     variable_list result(4);
+    if (takes_moe_rows(y_ND)) {
+      auto [grad_ND, grad_Tk] = combine_rows_backward_cuda(
+          grads[0], y_ND, weight_Tk, place_N, context->needs_input_grad(0), context->needs_input_grad(1));
+      result[0] = grad_ND;
+      result[1] = grad_Tk;
+      return result;
+    }
+    const Tensor grad_ND = grads[0].index_select(0, row_of(place_N, weight_Tk.size(1)));
     if (context->needs_input_grad(0)) {
       const Tensor weight_N = weight_Tk.flatten().index_select(0, place_N);
       result[0] = grad_ND * weight_N.unsqueeze(1).to(grad_ND.scalar_type());
@@ -118,32 +127,42 @@ int64_t expert_capacity(double factor, int64_t num_rows, int64_t top_k, int64_t 
                            std::llround(std::ceil(factor * assignments / static_cast<double>(num_experts))));
 }
 
+std::vector<int64_t> Dispatch::rows() const {
+  const Tensor row_N = row_of(place_N, slot_Tk.size(1)).cpu();
+  return {row_N.data_ptr<int64_t>(), row_N.data_ptr<int64_t>() + row_N.numel()};
+}
+
 Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity) {
   DMOERM_ASSERT(expert_Tk.dim() == 2 && expert_Tk.scalar_type() == torch::kInt64);
+  if (expert_Tk.is_cuda() && expert_Tk.numel() > 0 && capacity.rows == 0)
+    return dispatch_by_sort(expert_Tk, num_experts);
   const Tensor host_Tk = expert_Tk.cpu().contiguous();
   const int64_t num_rows = host_Tk.size(0), top_k = host_Tk.size(1);
   const int64_t* expert = host_Tk.data_ptr<int64_t>();
-  std::vector<int64_t> next(num_experts, 0);
+  std::vector<int64_t> next(num_experts, 0), offsets(num_experts + 1, 0);
   const std::vector<bool> kept = kept_assignments(expert, num_rows, top_k, capacity, next);
+  std::partial_sum(next.begin(), next.end(), offsets.begin() + 1);
+  std::copy(offsets.begin(), offsets.end() - 1, next.begin());
 
-  Dispatch plan;
-  plan.offsets.assign(num_experts + 1, 0);
-  std::partial_sum(next.begin(), next.end(), plan.offsets.begin() + 1);
-  std::copy(plan.offsets.begin(), plan.offsets.end() - 1, next.begin());
-  plan.rows.resize(plan.offsets.back());
-  plan.place_N = torch::empty({plan.offsets.back()}, torch::kInt64);
-  plan.slot_Tk = torch::full({num_rows, top_k}, -1, torch::kInt64);
-  int64_t *places = plan.place_N.data_ptr<int64_t>(), *slots = plan.slot_Tk.data_ptr<int64_t>();
+  const Tensor place_N = torch::empty({offsets.back()}, torch::kInt64);
+  const Tensor slot_Tk = torch::full({num_rows, top_k}, -1, torch::kInt64);
+  int64_t *places = place_N.data_ptr<int64_t>(), *slots = slot_Tk.data_ptr<int64_t>();
   for (int64_t place = 0; place < num_rows * top_k; ++place) {
     if (!kept[place]) continue;
     const int64_t slot = next[expert[place]]++;
-    plan.rows[slot] = place / top_k;
     places[slot] = place;
     slots[place] = slot;
   }
-  plan.place_N = plan.place_N.to(expert_Tk.device());
-  plan.slot_Tk = plan.slot_Tk.to(expert_Tk.device());
-  return plan;
+  return {std::move(offsets), place_N.to(expert_Tk.device()), slot_Tk.to(expert_Tk.device())};
+}
+
+Dispatch dispatch_by_sort(const Tensor& expert_Tk, int64_t num_experts) {
+  const auto [expert_N, place_N] = expert_Tk.flatten().to(torch::kInt32).sort(/*stable=*/true, 0, false);
+  const Tensor number_E = torch::arange(num_experts, expert_N.options());
+  Tensor end_E = torch::searchsorted(expert_N, number_E, /*out_int32=*/true, /*right=*/true);
+  const Tensor slot_N = torch::empty_like(place_N);
+  slot_N.index_copy_(0, place_N, torch::arange(place_N.numel(), place_N.options()));
+  return {GroupOffsets(std::move(end_E)), place_N, slot_N.view_as(expert_Tk)};
 }
 
 Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan) {

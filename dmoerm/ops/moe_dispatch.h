@@ -7,18 +7,19 @@
 #include <vector>
 
 #include "dmoerm/core/compat.h"
+#include "dmoerm/ops/group_offsets.h"
 
 namespace dmoerm::ops {
 
 // The assignments (row, expert) that are computed, sorted by expert and, within an expert, by row.
 struct Dispatch {
-  std::vector<int64_t> offsets;  // [E + 1]: sorted rows of expert e are [offsets[e], offsets[e + 1])
-  std::vector<int64_t> rows;     // [N] the row that each sorted row comes from
+  GroupOffsets offsets;  // of the experts' sorted rows
   // On the device, int64: place_N [N] the assignment t * k + j of each sorted row; slot_Tk [T, k] the sorted
   // row of each assignment, -1 where it was dropped.
   Tensor place_N, slot_Tk;
 
-  int64_t num_dropped() const { return slot_Tk.numel() - static_cast<int64_t>(rows.size()); }
+  std::vector<int64_t> rows() const;  // [N] the row that each sorted row comes from; waits for the device
+  int64_t num_dropped() const { return slot_Tk.numel() - place_N.numel(); }
 };
 
 // Every expert takes at most `capacity` rows; what comes later is dropped. All first choices come before all
@@ -32,8 +33,11 @@ struct Capacity {
 // Rows of an expert at capacity factor c: ceil(c * T * k / E).
 int64_t expert_capacity(double factor, int64_t num_rows, int64_t top_k, int64_t num_experts);
 
-// expert_Tk [T, k] int64, from 0 to below num_experts. Sorted on the host: waits for the device.
+// expert_Tk [T, k] int64, from 0 to below num_experts. With a capacity it is sorted on the host, which then
+// waits for the device.
 Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity = {});
+// The same without a capacity in plain operations, where expert_Tk lies; waits for nothing.
+Dispatch dispatch_by_sort(const Tensor& expert_Tk, int64_t num_experts);
 
 // x_TD [T, D] -> the sorted rows [N, D].
 Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan);

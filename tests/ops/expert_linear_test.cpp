@@ -8,20 +8,18 @@ namespace {
 
 struct Layer {
   Tensor x, weight, bias;
-  std::vector<LoraPair> loras;
-  std::vector<int64_t> offsets;
+  std::vector<LowRankUpdate> updates;
   std::vector<uint64_t> row_keys;
 
   std::vector<Tensor> leaves() const {
     std::vector<Tensor> all = {x, weight};
     if (bias.defined()) all.push_back(bias);
-    for (const LoraPair& lora : loras)
-      if (lora.a.defined()) all.insert(all.end(), {lora.a, lora.b});
+    for (const LowRankUpdate& update : updates) all.insert(all.end(), {update.pair.a, update.pair.b});
     return all;
   }
 };
 
-// Three experts of ranks 4, none, 7 after two rows of the base; the fourth expert has no rows.
+// Two rows of the base, an expert of rank 4, three rows of the base, and an expert of rank 7.
 Layer make_layer(torch::ScalarType type, bool with_bias) {
   torch::manual_seed(11);
   const auto leaf = [&](std::initializer_list<int64_t> shape) {
@@ -31,8 +29,7 @@ Layer make_layer(torch::ScalarType type, bool with_bias) {
   layer.x = leaf({25, 18});
   layer.weight = leaf({13, 18});
   if (with_bias) layer.bias = leaf({13});
-  layer.loras = {{leaf({4, 18}), leaf({13, 4}), 0.5}, {}, {leaf({7, 18}), leaf({13, 7}), 2}};
-  layer.offsets = {2, 11, 14, 25};
+  layer.updates = {{{leaf({4, 18}), leaf({13, 4}), 0.5}, 2, 9}, {{leaf({7, 18}), leaf({13, 7}), 2}, 14, 11}};
   for (uint64_t row = 0; row < 25; ++row) layer.row_keys.push_back(row * row + 1000);
   return layer;
 }
@@ -44,9 +41,8 @@ TEST(ExpertLinear, EqualsReferenceForwardAndBackward) {
                   layer = make_layer(torch::kFloat32, with_bias);
       const RowDropout dropout = {probability, 5, exact.row_keys};
       const Tensor expected =
-          expert_linear_reference(exact.x, exact.weight, exact.bias, exact.loras, exact.offsets, dropout);
-      const Tensor actual =
-          expert_linear(layer.x, layer.weight, layer.bias, layer.loras, layer.offsets, dropout);
+          expert_linear_reference(exact.x, exact.weight, exact.bias, exact.updates, dropout);
+      const Tensor actual = expert_linear(layer.x, layer.weight, layer.bias, layer.updates, dropout);
       EXPECT_LT(relative_error(actual, expected), 1e-6);
       const Tensor direction = torch::randn_like(expected);
       const auto expected_grads = gradients(expected, direction, exact.leaves());
@@ -60,14 +56,12 @@ TEST(ExpertLinear, EqualsReferenceForwardAndBackward) {
 // The formula itself, one row at a time.
 TEST(ExpertLinear, ReferenceEqualsMergedWeights) {
   const Layer layer = make_layer(torch::kFloat64, true);
-  const Tensor actual =
-      expert_linear_reference(layer.x, layer.weight, layer.bias, layer.loras, layer.offsets).detach();
+  const Tensor actual = expert_linear_reference(layer.x, layer.weight, layer.bias, layer.updates).detach();
   for (int64_t row = 0; row < 25; ++row) {
     Tensor weight = layer.weight.detach();
-    for (size_t e = 0; e < layer.loras.size(); ++e) {
-      if (!layer.loras[e].a.defined() || row < layer.offsets[e] || row >= layer.offsets[e + 1]) continue;
-      weight = weight + layer.loras[e].b.detach().mm(layer.loras[e].a.detach()) * layer.loras[e].scale;
-    }
+    for (const auto& [pair, begin, count, column] : layer.updates)
+      if (row >= begin && row < begin + count)
+        weight = weight + pair.b.detach().mm(pair.a.detach()) * pair.scale;
     EXPECT_LT(relative_error(actual[row], weight.mv(layer.x.detach()[row]) + layer.bias.detach()), 1e-12);
   }
 }
@@ -76,29 +70,28 @@ TEST(ExpertLinear, FrozenBaseGetsNoGradient) {
   Layer layer = make_layer(torch::kFloat32, true);
   layer.weight = layer.weight.detach();
   layer.bias = layer.bias.detach();
-  expert_linear(layer.x, layer.weight, layer.bias, layer.loras, layer.offsets).sum().backward();
+  expert_linear(layer.x, layer.weight, layer.bias, layer.updates).sum().backward();
   EXPECT_FALSE(layer.weight.grad().defined());
   EXPECT_TRUE(layer.x.grad().defined());
-  EXPECT_TRUE(layer.loras[0].a.grad().defined());
+  EXPECT_TRUE(layer.updates[0].pair.a.grad().defined());
 }
 
 TEST(ExpertLinear, NoExpertsIsALinearLayer) {
   const Layer layer = make_layer(torch::kFloat32, false);
   EXPECT_TRUE(
-      torch::equal(expert_linear(layer.x, layer.weight, {}, {}, {}), torch::linear(layer.x, layer.weight)));
+      torch::equal(expert_linear(layer.x, layer.weight, {}, {}), torch::linear(layer.x, layer.weight)));
 }
 
 TEST(ExpertLinear, BfloatRowsWithFloatExperts) {
   const Layer exact = make_layer(torch::kFloat64, true);
   Layer layer = make_layer(torch::kFloat32, true);
   for (Tensor* x : {&layer.x, &layer.weight, &layer.bias}) *x = x->detach().to(torch::kBFloat16);
-  const Tensor y = expert_linear(layer.x, layer.weight, layer.bias, layer.loras, layer.offsets);
+  const Tensor y = expert_linear(layer.x, layer.weight, layer.bias, layer.updates);
   EXPECT_EQ(y.scalar_type(), torch::kBFloat16);
-  const Tensor expected =
-      expert_linear_reference(exact.x, exact.weight, exact.bias, exact.loras, exact.offsets);
+  const Tensor expected = expert_linear_reference(exact.x, exact.weight, exact.bias, exact.updates);
   EXPECT_LT(relative_error(y, expected), 3e-2);
   y.to(torch::kFloat32).sum().backward();
-  EXPECT_EQ(layer.loras[0].b.grad().scalar_type(), torch::kFloat32);
+  EXPECT_EQ(layer.updates[0].pair.b.grad().scalar_type(), torch::kFloat32);
 }
 
 TEST(RowDropout, KernelAndPlainFormDrawTheSame) {

@@ -17,19 +17,22 @@ Tensor random_choice(int64_t num_rows, int64_t top_k, int64_t num_experts) {
 
 void expect_consistent(const Dispatch& plan, const Tensor& expert_Tk, int64_t num_experts) {
   const int64_t top_k = expert_Tk.size(1);
-  ASSERT_EQ(static_cast<int64_t>(plan.offsets.size()), num_experts + 1);
-  ASSERT_EQ(plan.offsets.back(), static_cast<int64_t>(plan.rows.size()));
+  const std::vector<int64_t>& offsets = plan.offsets.host();
+  const std::vector<int64_t> rows = plan.rows();
+  ASSERT_EQ(plan.offsets.num_groups(), num_experts);
+  ASSERT_EQ(static_cast<int64_t>(offsets.size()), num_experts + 1);
+  ASSERT_EQ(offsets.back(), static_cast<int64_t>(rows.size()));
   for (int64_t e = 0; e < num_experts; ++e)
-    for (int64_t i = plan.offsets[e]; i < plan.offsets[e + 1]; ++i) {
+    for (int64_t i = offsets[e]; i < offsets[e + 1]; ++i) {
       const int64_t place = plan.place_N[i].item<int64_t>();
-      EXPECT_EQ(place / top_k, plan.rows[i]);
+      EXPECT_EQ(place / top_k, rows[i]);
       EXPECT_EQ(expert_Tk.flatten()[place].item<int64_t>(), e);
       EXPECT_EQ(plan.slot_Tk.flatten()[place].item<int64_t>(), i);
-      if (i > plan.offsets[e]) {
-        EXPECT_LT(plan.rows[i - 1], plan.rows[i]);
+      if (i > offsets[e]) {
+        EXPECT_LT(rows[i - 1], rows[i]);
       }
     }
-  EXPECT_EQ((plan.slot_Tk >= 0).sum().item<int64_t>(), plan.offsets.back());
+  EXPECT_EQ((plan.slot_Tk >= 0).sum().item<int64_t>(), offsets.back());
 }
 
 TEST(Dispatch, EveryRowIsThereExactlyKTimes) {
@@ -39,19 +42,32 @@ TEST(Dispatch, EveryRowIsThereExactlyKTimes) {
     const Dispatch plan = dispatch(expert_Tk, experts);
     expect_consistent(plan, expert_Tk, experts);
     EXPECT_EQ(plan.num_dropped(), 0);
-    const std::multiset<int64_t> seen(plan.rows.begin(), plan.rows.end());
+    const std::vector<int64_t> sorted = plan.rows();
+    const std::multiset<int64_t> seen(sorted.begin(), sorted.end());
     for (int64_t row = 0; row < rows; ++row) EXPECT_EQ(static_cast<int64_t>(seen.count(row)), top_k);
   }
 }
 
 TEST(Dispatch, OneExpertTakesAllAndNoRows) {
   const Dispatch all = dispatch(torch::full({9, 1}, 2, torch::kInt64), 4);
-  EXPECT_EQ(all.offsets, (std::vector<int64_t>{0, 0, 0, 9, 9}));
+  EXPECT_EQ(all.offsets.host(), (std::vector<int64_t>{0, 0, 0, 9, 9}));
   const Dispatch none = dispatch(torch::empty({0, 2}, torch::kInt64), 4);
-  EXPECT_EQ(none.offsets, (std::vector<int64_t>(5, 0)));
+  EXPECT_EQ(none.offsets.host(), (std::vector<int64_t>(5, 0)));
   const Tensor x = torch::randn({0, 6});
   EXPECT_EQ(gather_rows(x, none).sizes(), torch::IntArrayRef({0, 6}));
   EXPECT_EQ(combine_rows(x, torch::empty({0, 2}), none).sizes(), torch::IntArrayRef({0, 6}));
+}
+
+TEST(Dispatch, SortFindsTheSamePlaces) {
+  for (const auto& [rows, top_k, experts] :
+       std::vector<std::array<int64_t, 3>>{{300, 3, 8}, {1, 1, 1}, {1, 4, 4}, {7, 2, 64}, {500, 8, 256}}) {
+    const Tensor expert_Tk = random_choice(rows, top_k, experts);
+    const Dispatch expected = dispatch(expert_Tk, experts), actual = dispatch_by_sort(expert_Tk, experts);
+    EXPECT_EQ(actual.offsets.host(), expected.offsets.host());
+    EXPECT_TRUE(torch::equal(actual.offsets.end_E(torch::kCPU), expected.offsets.end_E(torch::kCPU)));
+    EXPECT_TRUE(torch::equal(actual.place_N, expected.place_N));
+    EXPECT_TRUE(torch::equal(actual.slot_Tk, expected.slot_Tk));
+  }
 }
 
 // GShard's rule written out: first choices first, in the given order, as long as the expert has room.

@@ -1,0 +1,37 @@
+// The rows of a MoE layer on their way to its experts and back. T rows, k experts a row, N sorted rows, D
+// width. Raw pointers on the GPU at multiples of 16 bytes; all tensors contiguous. Nothing here waits.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "dmoerm/ops/cuda/float_type.h"
+
+namespace dmoerm::ops {
+
+// to[i] = from[place[i] / k]: from [T, D], to [N, D], whose rows have `row_bytes`, a multiple of 16.
+struct GatheredRows {
+  const void* from;
+  void* to;
+  const int64_t* place;
+  int64_t num_sorted, top_k, row_bytes;
+};
+cudaError_t gather_rows(const GatheredRows& rows, cudaStream_t stream);
+
+// Backward of y[t] = sum over j of weight[t, j] * x[slot[t, j]]: with p = place[i] = t * k + j
+//   grad_x[i] = weight[p] * grad_y[t],    grad_weight[p] = sum over D of grad_y[t] * x[i]   in float32.
+// grad_y [T, D]; x and grad_x [N, D]; weight and grad_weight [T, k] float32; either gradient may be null.
+// Rows are multiples of 16 bytes. The gradients of weights that no place names are left alone.
+struct CombineRowsBackward {
+  FloatType type;
+  const void *grad_y, *x;
+  const float* weight;
+  const int64_t* place;
+  void* grad_x;
+  float* grad_weight;
+  int64_t num_sorted, top_k, width;
+};
+cudaError_t combine_rows_backward(const CombineRowsBackward& rows, cudaStream_t stream);
+
+}  // namespace dmoerm::ops
