@@ -12,7 +12,7 @@ std::string task_name(int64_t task) {
   return fmt::format("task{}", task);
 }
 
-// Every task with a base of its own; task 3 has no experts and scores by its base's head.
+// Every task with a base of its own.
 DoubleLayerModel five_tasks() {
   DoubleLayerModel model;
   model.max_tokens = 64;
@@ -20,11 +20,9 @@ DoubleLayerModel five_tasks() {
     InnerModel inner;
     inner.task = task_name(t);
     inner.base = std::make_shared<BaseModel>(BaseModel{"base/" + inner.task, tiny_checkpoint(40 + t)});
-    if (t != 3) {
-      for (const auto* point : {"logic", "style"})
-        inner.experts.push_back(tiny_expert(inner.decoder(), point, 10 * t + inner.experts.size()));
-      inner.sum_weights = {0.5, -1.25};
-    }
+    for (const auto* point : {"logic", "style"})
+      inner.experts.push_back(tiny_expert(inner.decoder(), point, 10 * t + inner.experts.size()));
+    inner.sum_weights = {0.5, -1.25};
     model.tasks.push_back(std::move(inner));
   }
   TaskRouter router;
