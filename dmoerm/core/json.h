@@ -3,12 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "dmoerm/core/error.h"
 
@@ -61,13 +58,6 @@ T json_field(const Json& object, const std::string& key, std::string_view where)
   if (field == object.end()) fail(where, "\"{}\" is missing", key);
   if (!detail::json_is<T>(*field))
     fail(where, "\"{}\" is {}, expected {}", key, json_kind(*field), detail::json_expected<T>());
-  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-    const bool fits = field->is_number_unsigned() ? std::in_range<T>(field->template get<uint64_t>())
-                                                  : std::in_range<T>(field->template get<int64_t>());
-    if (!fits)
-      fail(where, "\"{}\" is {}, expected {} to {}", key, field->dump(), std::numeric_limits<T>::min(),
-           std::numeric_limits<T>::max());
-  }
   return field->template get<T>();
 }
 

@@ -83,20 +83,16 @@ void write_common_config(const nn::DecoderConfig& decoder, Json& config) {
   write_rotary({decoder.rotary, decoder.latent ? 1 : partial}, config);
 }
 
-int64_t read_window(ConfigReader& config, int64_t fallback) {
-  return config.get<int64_t>("sliding_window", config.mentions("sliding_window") ? 0 : fallback);
-}
-
-void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder, WindowRule rule) {
+void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder) {
   const bool use_window = config.get("use_sliding_window", false);
-  const int64_t window = read_window(config, 4096);
+  const int64_t window = config.has("sliding_window") ? config.required<int64_t>("sliding_window") : 0;
   const auto first = config.get<int64_t>("max_window_layers", 28);
   std::vector<bool> windowed;
   if (config.has("layer_types")) {
     windowed = read_layer_types(config);
   } else {
     for (int64_t layer = 0; layer < decoder.num_layers; ++layer)
-      windowed.push_back(use_window && window > 0 && rule(layer, first));
+      windowed.push_back(use_window && window > 0 && layer >= first);
   }
   if (std::ranges::find(windowed, true) == windowed.end()) return;
   if (!use_window || window <= 0)

@@ -23,17 +23,10 @@ struct CommonDefaults {
 nn::DecoderConfig read_common_config(ConfigReader& config, const CommonDefaults& defaults = {});
 void write_common_config(const nn::DecoderConfig& decoder, Json& config);
 
-// sliding_window: an explicit null is none (0), a file that is silent means `fallback`, as in transformers.
-int64_t read_window(ConfigReader& config, int64_t fallback);
-
-// The sliding window of the Qwen families, whose size is sliding_window (4096 where the file is silent) where
-// use_sliding_window is set: in the layers that layer_types says or, in older files, in those of this rule,
-// given the layer and max_window_layers. `decoder` was validated.
-using WindowRule = bool (*)(int64_t layer, int64_t max_window_layers);
-void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder, WindowRule rule);
-inline bool behind_max_window_layers(int64_t layer, int64_t max_window_layers) {
-  return layer >= max_window_layers;
-}
+// The sliding window of the Qwen families, whose size is sliding_window where use_sliding_window is set: in
+// the layers that layer_types says or, in older files, from layer max_window_layers on. `decoder` was
+// validated.
+void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder);
 void write_layer_windows(const nn::DecoderConfig& decoder, Json& config);
 
 }  // namespace dmoerm::models

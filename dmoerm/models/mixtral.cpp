@@ -22,7 +22,6 @@ nn::DecoderConfig read_mixtral(ConfigReader& config) {
 }
 
 void write_mixtral(const nn::DecoderConfig& decoder, Json& config) {
-  DMOERM_ASSERT(decoder.moe);
   write_common_config(decoder, config);
   config["sliding_window"] = decoder.sliding_window > 0 ? Json(decoder.sliding_window) : Json();
   config["num_local_experts"] = decoder.moe->router.num_experts;

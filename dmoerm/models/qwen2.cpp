@@ -10,7 +10,7 @@ nn::DecoderConfig read_qwen2(ConfigReader& config) {
   nn::DecoderConfig decoder = read_common_config(config, {.num_kv_heads = 32});
   decoder.qkv_bias = true;
   decoder.validate(config.where());
-  read_layer_windows(config, decoder, behind_max_window_layers);
+  read_layer_windows(config, decoder);
   decoder.validate(config.where());
   return decoder;
 }

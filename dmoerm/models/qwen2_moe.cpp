@@ -7,11 +7,6 @@
 namespace dmoerm::models {
 namespace {
 
-// Every other layer, unlike Qwen2's.
-bool is_windowed(int64_t layer, int64_t max_window_layers) {
-  return layer % 2 == 0 && layer < max_window_layers;
-}
-
 nn::DecoderConfig read_qwen2_moe(ConfigReader& config) {
   nn::DecoderConfig decoder = read_common_config(config, {.num_kv_heads = 16});
   decoder.qkv_bias = config.get("qkv_bias", true);
@@ -25,13 +20,12 @@ nn::DecoderConfig read_qwen2_moe(ConfigReader& config) {
   ignore_router_training(config);
   decoder.validate(config.where());
   moe.sparse_layers = read_sparse_layers(config, decoder.num_layers);
-  read_layer_windows(config, decoder, is_windowed);
+  read_layer_windows(config, decoder);
   decoder.validate(config.where());
   return decoder;
 }
 
 void write_qwen2_moe(const nn::DecoderConfig& decoder, Json& config) {
-  DMOERM_ASSERT(decoder.moe);
   const nn::MoeConfig& moe = *decoder.moe;
   write_common_config(decoder, config);
   write_layer_windows(decoder, config);

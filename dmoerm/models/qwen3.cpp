@@ -10,7 +10,7 @@ nn::DecoderConfig read_qwen3(ConfigReader& config) {
   decoder.query_key_norm = nn::QueryKeyNorm::Head;
   decoder.qkv_bias = decoder.o_bias = config.get("attention_bias", false);
   decoder.validate(config.where());
-  read_layer_windows(config, decoder, behind_max_window_layers);
+  read_layer_windows(config, decoder);
   decoder.validate(config.where());
   return decoder;
 }

@@ -12,7 +12,7 @@ nn::DecoderConfig read_qwen3_moe(ConfigReader& config) {
   decoder.qkv_bias = decoder.o_bias = config.get("attention_bias", false);
   // In every layer, unlike Qwen2's.
   const bool use_window = config.get("use_sliding_window", false);
-  const int64_t window = read_window(config, 4096);
+  const auto window = config.get<int64_t>("sliding_window", 4096);
   if (use_window) decoder.sliding_window = window;
   config.ignore({"max_window_layers"});
   nn::MoeConfig& moe = decoder.moe.emplace();
@@ -27,7 +27,6 @@ nn::DecoderConfig read_qwen3_moe(ConfigReader& config) {
 }
 
 void write_qwen3_moe(const nn::DecoderConfig& decoder, Json& config) {
-  DMOERM_ASSERT(decoder.moe);
   const nn::MoeConfig& moe = *decoder.moe;
   write_common_config(decoder, config);
   write_sparse_layers(decoder, config);

@@ -89,15 +89,13 @@ Tensor LoadAverage::shares(int64_t layer) const {
 }
 
 Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const RouterLossOptions& options,
-                   LoadAverage& load, const StepShare& share) {
+                   LoadAverage& load) {
   DMOERM_ASSERT(!trace.layers.empty());
   Tensor total;
   for (const LayerRouting& layer : trace.layers) {
-    const double rows = layer.rows.empty() ? share.rows : share.last_rows;
-    Tensor loss = router_z_loss(layer.routing) * (options.z * rows);
+    Tensor loss = router_z_loss(layer.routing) * options.z;
     if (options.balance > 0)
-      loss =
-          loss + scoped_balance_loss(layer, batch, options.scope, load) * (options.balance * share.examples);
+      loss = loss + scoped_balance_loss(layer, batch, options.scope, load) * options.balance;
     total = total.defined() ? total + loss : loss;
   }
   return total / static_cast<double>(trace.layers.size());

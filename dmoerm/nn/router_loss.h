@@ -49,18 +49,10 @@ struct RouterLossOptions {
   bool active() const { return balance > 0 || z > 0; }
 };
 
-// What share of an optimizer step one forward pass is: of its rows, of the rows of a last layer that computes
-// only some, and of its examples.
-struct StepShare {
-  double rows = 1, last_rows = 1, examples = 1;
-};
-
-// What one forward pass adds to the step's weighted losses, mean over its sparse layers: its z-loss times its
-// share of the rows (the step's mean, however it is cut), its balance loss times its share of the examples
-// (so is scope Group, while no group is cut; the other scopes depend on the cut). A group is what shares a
-// prefix: a tree of the batch's segments. Scope Global adds the pass's counts to `load`, which the caller
-// resets at each step; its losses so see the step as far as it has come.
+// The weighted losses of one forward pass, mean over its sparse layers. A group is what shares a prefix: a
+// tree of the batch's segments. Scope Global adds the pass's counts to `load`, which the caller resets at
+// each step; its losses so see the step as far as it has come.
 Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const RouterLossOptions& options,
-                   LoadAverage& load, const StepShare& share = {});
+                   LoadAverage& load);
 
 }  // namespace dmoerm::nn

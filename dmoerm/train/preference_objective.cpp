@@ -54,11 +54,6 @@ struct PreferenceObjective::Step {
   StepRequest request;
   std::vector<Unit> units;
   std::vector<std::pair<std::vector<const Unit*>, data::PackedBatch>> batches;
-  double rows = 0, last_rows = 0;  // that layers compute, the last layer's; of a unit in chunks as if in one
-
-  nn::StepShare share(double part_rows, double part_last_rows, double examples) const {
-    return {part_rows / rows, part_last_rows / last_rows, examples};
-  }
 };
 
 struct PreferenceObjective::Tally {
@@ -217,22 +212,19 @@ PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*
   return pass;
 }
 
-Tensor PreferenceObjective::backward(const Step& step, const std::vector<const Unit*>& units,
-                                     const data::PackedBatch& packed) {
+Tensor PreferenceObjective::backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
   const Pass pass = run(units, packed, options_.router_loss.active());
   const Tensor& rewards_N = pass.rewards_N;
   EdgeRows edges;
   int64_t begin = 0;
-  double examples = 0;
+  double share = 0;
   for (const Unit* unit : units) {
     const int64_t rows = lanes_[unit->lane].head_PD.size(0);
     edges.add(unit->edges, begin, rows);
     begin += static_cast<int64_t>(unit->sequences.size()) * rows;
-    examples += unit->share();
+    share += unit->share();
   }
   const Tensor loss = reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options());
-  const nn::StepShare share = step.share(static_cast<double>(packed.num_tokens()),
-                                         static_cast<double>(packed.last_token.size()), examples);
   with_router_loss(loss, pass, share).backward();
   return rewards_N.detach();
 }
@@ -270,15 +262,14 @@ std::vector<PreferenceObjective::Unit> PreferenceObjective::chunks(const Unit& u
   return result;
 }
 
-Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pass,
-                                             const nn::StepShare& share) {
+Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pass, double share) {
   if (!options_.router_loss.active()) return loss;
-  return loss + nn::router_loss(pass.trace, pass.batch, options_.router_loss, load_, share);
+  return loss + nn::router_loss(pass.trace, pass.batch, options_.router_loss, load_) * share;
 }
 
 // A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward
 // is carried back through a second forward pass of each chunk. Exactly the gradient of the whole.
-Tensor PreferenceObjective::backward_in_chunks(const Step& step, const Unit& unit, int64_t& tokens) {
+Tensor PreferenceObjective::backward_in_chunks(const Unit& unit, int64_t& tokens) {
   const std::vector<Unit> parts = chunks(unit);
   std::vector<Tensor> values;
   {
@@ -290,23 +281,13 @@ Tensor PreferenceObjective::backward_in_chunks(const Step& step, const Unit& uni
   EdgeRows edges;
   edges.add(unit.edges, 0, rows);
   reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options()).backward();
-  std::vector<data::PackedBatch> batches;
-  double all_rows = 0;  // the common prefix in each chunk
-  for (const Unit& part : parts) {
-    batches.push_back(pack({&part}));
-    all_rows += static_cast<double>(batches.back().num_tokens());
-  }
-  tokens += static_cast<int64_t>(all_rows);
   int64_t begin = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const Unit& part = parts[i];
-    const data::PackedBatch& packed = batches[i];
+  for (const Unit& part : parts) {
+    const data::PackedBatch packed = pack({&part});
+    tokens += packed.num_tokens();
     const Pass again = run({&part}, packed, options_.router_loss.active());
     const Tensor loss = again.rewards_N.dot(rewards_N.grad().narrow(0, begin, again.rewards_N.numel()));
-    const nn::StepShare share = step.share(
-        static_cast<double>(unit.cost) * static_cast<double>(packed.num_tokens()) / all_rows,
-        static_cast<double>(packed.last_token.size()), unit.share() / static_cast<double>(parts.size()));
-    with_router_loss(loss, again, share).backward();
+    with_router_loss(loss, again, unit.share() / static_cast<double>(parts.size())).backward();
     begin += again.rewards_N.numel();
   }
   return rewards_N.detach();
@@ -329,8 +310,6 @@ std::shared_ptr<const PreferenceObjective::Step> PreferenceObjective::plan(const
     const bool in_chunks =
         batch.size() == 1 && batch[0]->cost > options_.token_budget && batch[0]->sequences.size() > 1;
     data::PackedBatch packed = in_chunks ? data::PackedBatch() : pack(batch);
-    step->rows += static_cast<double>(in_chunks ? batch[0]->cost : packed.num_tokens());
-    for (const Unit* unit : batch) step->last_rows += static_cast<double>(unit->sequences.size());
     step->batches.emplace_back(std::move(batch), std::move(packed));
   }
   return step;
@@ -360,9 +339,8 @@ StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   UnitRewards rewards;
   for (const auto& [units, packed] : step->batches) {
     result.tokens += packed.num_tokens();
-    rewards.emplace_back(units, packed.num_tokens() > 0
-                                    ? backward(*step, units, packed)
-                                    : backward_in_chunks(*step, *units[0], result.tokens));
+    rewards.emplace_back(units, packed.num_tokens() > 0 ? backward(units, packed)
+                                                        : backward_in_chunks(*units[0], result.tokens));
   }
   result.measures = [this, step, rewards] {
     std::vector<Tally> tallies(lanes_.size());

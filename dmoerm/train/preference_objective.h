@@ -39,7 +39,7 @@ struct PreferenceOptions {
   int64_t token_budget = 8192;  // computed tokens a micro-batch
   double label_smoothing = 0, centering = 0;
   bool share_prefix = true;
-  std::string early_stop = "accuracy";     // or "loss": what the held-out score is
+  std::string early_stop = "accuracy";  // or "loss": what the held-out score is
   nn::RouterLossOptions router_loss = {};  // of a base with MoE layers that is trained whole
 };
 
@@ -77,10 +77,10 @@ class PreferenceObjective : public Objective {
   Unit load(int64_t lane, const PreferenceExample& example, double weight) const;
   Tensor rewards(const std::vector<const Unit*>& units, int64_t& tokens) const;
   // Add to the gradients; return the rewards, on the device.
-  Tensor backward(const Step& step, const std::vector<const Unit*>& units, const data::PackedBatch& packed);
-  Tensor backward_in_chunks(const Step& step, const Unit& unit, int64_t& tokens);
+  Tensor backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed);
+  Tensor backward_in_chunks(const Unit& unit, int64_t& tokens);
   // Adds the router losses of a pass that is `share` of the step, where they are on.
-  Tensor with_router_loss(const Tensor& loss, const Pass& pass, const nn::StepShare& share);
+  Tensor with_router_loss(const Tensor& loss, const Pass& pass, double share);
   std::vector<Unit> chunks(const Unit& unit) const;
   int64_t longest_sharing() const { return decoder_.config().rotary.longest_common(); }
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }

@@ -5,23 +5,17 @@
 namespace dmoerm::train {
 namespace {
 
-// Of the ranking loss.
-void read_loss(Config& table, double& label_smoothing, double& centering) {
-  table.get("label_smoothing", label_smoothing);
-  table.get("centering", centering);
-  if (!(label_smoothing >= 0 && label_smoothing < 0.5))
-    table.invalid("label_smoothing", "a number from 0 to below 0.5");
-  if (!(centering >= 0)) table.invalid("centering", "0 or a positive number");
-}
-
 void read_preference_stage(Config table, PreferenceStage& stage) {
   read_train_options(table, stage.train);
-  read_loss(table, stage.preference.label_smoothing, stage.preference.centering);
+  table.get("label_smoothing", stage.preference.label_smoothing);
+  table.get("centering", stage.preference.centering);
   table.get("token_budget", stage.preference.token_budget);
   table.get_choice("early_stop", stage.preference.early_stop, {"accuracy", "loss"});
   std::string share = stage.preference.share_prefix ? "on" : "off";
   table.get_choice("share_prefix", share, {"on", "off"});
   stage.preference.share_prefix = share == "on";
+  if (stage.preference.label_smoothing < 0 || stage.preference.label_smoothing >= 0.5)
+    table.invalid("label_smoothing", "a number from 0 to below 0.5");
   if (stage.preference.token_budget < 1) table.invalid("token_budget", "a positive number of tokens");
 }
 
@@ -46,8 +40,8 @@ void read_aggregator_stage(Config table, AggregatorStage& stage) {
   read_train_options(table, stage.train);
   table.get_choice("start", stage.start, {"linear", "random"});
   table.get("pull", stage.aggregator.pull);
-  if (!(stage.aggregator.pull >= 0)) table.invalid("pull", "0 or a positive number");
-  read_loss(table, stage.aggregator.label_smoothing, stage.aggregator.centering);
+  table.get("label_smoothing", stage.aggregator.label_smoothing);
+  table.get("centering", stage.aggregator.centering);
   table.get_choice("early_stop", stage.aggregator.early_stop, {"accuracy", "loss"});
 }
 
@@ -106,18 +100,6 @@ void read_train_options(Config& table, TrainOptions& options) {
   if (options.max_steps < 0) table.invalid("max_steps", "0 (no limit) or more");
   if (options.eval_every < 0) table.invalid("eval_every", "0 (once an epoch) or a number of steps");
   if (options.patience < 0) table.invalid("patience", "0 (never stop early) or a number of evaluations");
-  const auto check_share = [&](const char* key, double value, bool one_allowed) {
-    if (!(value >= 0 && (one_allowed ? value <= 1 : value < 1)))
-      table.invalid(key, one_allowed ? "a share from 0 to 1" : "a number from 0 to below 1");
-  };
-  check_share("beta1", options.beta1, false);
-  check_share("beta2", options.beta2, false);
-  check_share("warmup", options.schedule.warmup_share, true);
-  check_share("final_lr", options.schedule.final_share, true);
-  if (!(options.eps > 0)) table.invalid("eps", "a positive number");
-  if (!(options.clip >= 0)) table.invalid("clip", "0 (no limit) or a positive number");
-  if (!(options.weight_decay >= 0)) table.invalid("weight_decay", "0 or a positive number");
-  if (!(options.checkpoint_seconds >= 0)) table.invalid("checkpoint_seconds", "0 (every step) or more");
 }
 
 void read_lora_options(Config table, models::LoraOptions& options) {

@@ -28,12 +28,6 @@ double largest_difference(const std::map<std::string, Tensor>& a, const std::map
   return largest;
 }
 
-std::vector<std::span<const int32_t>> spans_of(const data::GroupStore& store, int64_t index) {
-  static data::PromptGroup group;
-  group = store.get(index);
-  return {group.sequences.begin(), group.sequences.end()};
-}
-
 // The step's loss and gradient must not depend on how it is cut, down to groups larger than the budget.
 TEST_F(PreferenceObjectiveTest, GradientDoesNotDependOnTheTokenBudget) {
   const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
@@ -89,40 +83,6 @@ TEST_F(PreferenceObjectiveTest, RouterLossesAreAddedByWeight) {
     }
   }
   EXPECT_THROW(gate_gradient(tiny_config(), 100, {1, 0}), Error);
-
-  // The z-loss and the loss by group are means over the step, however it is cut, while no group is.
-  const int64_t cut = 60, whole = 100000;
-  ASSERT_GT(data::packed_size(spans_of(store, 0)), 20);
-  for (const nn::RouterLossOptions& losses :
-       {nn::RouterLossOptions{0, 1}, nn::RouterLossOptions{1, 0, nn::BalanceScope::Group}}) {
-    const Tensor expected = gate_gradient(config, whole, losses) - gate_gradient(config, whole, {});
-    const Tensor found = gate_gradient(config, cut, losses) - gate_gradient(config, cut, {});
-    EXPECT_GT(expected.abs().max().item<double>(), 1e-4);
-    EXPECT_LT((found - expected).abs().max().item<double>(), 1e-5);
-  }
-
-  // One batch: what nn::router_loss says of it.
-  for (const auto scope : {nn::BalanceScope::MicroBatch, nn::BalanceScope::Group, nn::BalanceScope::Global}) {
-    const nn::RouterLossOptions losses = {1, 0.5, scope};
-    nn::Decoder decoder(config, 3);
-    decoder.set_requires_grad(true);
-    std::vector<data::PromptGroup> groups;
-    for (int64_t i = 0; i < 5; ++i) groups.push_back(store.get(i));
-    std::vector<data::PackItem> items;
-    for (size_t i = 0; i < groups.size(); ++i)
-      for (const auto& sequence : groups[i].sequences)
-        items.push_back({sequence, static_cast<int64_t>(i), -1});
-    const nn::Batch batch = nn::to_device(data::pack(items), torch::kCPU);
-    nn::RoutingTrace trace;
-    nn::RoutingOptions routing;
-    routing.trace = &trace;
-    decoder.last_hidden(batch, nullptr, routing);
-    nn::LoadAverage load;
-    nn::router_loss(trace, batch, losses, load).backward();
-    const Tensor expected = decoder.weights().at(gate).grad();
-    const Tensor found = gate_gradient(config, whole, losses) - gate_gradient(config, whole, {});
-    EXPECT_LT((found - expected).abs().max().item<double>(), 1e-5);
-  }
 }
 
 TEST_F(PreferenceObjectiveTest, SharingPrefixesChangesNothingEvenUnderDropout) {
