@@ -52,24 +52,28 @@ TEST_F(PreferenceObjectiveTest, GradientDoesNotDependOnTheTokenBudget) {
   }
 }
 
-nn::DecoderConfig moe_config() {
-  nn::DecoderConfig config = tiny_config();
-  config.moe.emplace();
-  config.moe->router = {4, 2, nn::RouterScore::Softmax, true};
-  config.moe->intermediate_size = 8;
-  return config;
-}
+class RouterLossesTest : public TrainTest {
+ protected:
+  static nn::DecoderConfig moe_config() {
+    nn::DecoderConfig config = tiny_config();
+    config.moe.emplace();
+    config.moe->router = {4, 2, nn::RouterScore::Softmax, true};
+    config.moe->intermediate_size = 8;
+    return config;
+  }
 
-// Of one step over the groups with these losses.
-std::map<std::string, Tensor> step_gradients(const data::GroupStore& store, const nn::DecoderConfig& config,
-                                             std::vector<int64_t> step, PreferenceOptions options) {
-  nn::Decoder decoder(config, 3);
-  std::vector<PreferenceLane> lanes;
-  lanes.push_back(make_lane("m", human_examples(store, all_groups(store)), random_head(1, 16, 5)));
-  PreferenceObjective objective(store, decoder, true, std::move(lanes), options, 1);
-  objective.accumulate({0, {std::move(step)}});
-  return gradients(objective, 0);
-}
+  // Of one step over the groups with these losses.
+  static std::map<std::string, Tensor> step_gradients(const data::GroupStore& store,
+                                                      const nn::DecoderConfig& config,
+                                                      std::vector<int64_t> step, PreferenceOptions options) {
+    nn::Decoder decoder(config, 3);
+    std::vector<PreferenceLane> lanes;
+    lanes.push_back(make_lane("m", human_examples(store, all_groups(store)), random_head(1, 16, 5)));
+    PreferenceObjective objective(store, decoder, true, std::move(lanes), options, 1);
+    objective.accumulate({0, {std::move(step)}});
+    return gradients(objective, 0);
+  }
+};
 
 PreferenceOptions with_losses(nn::RouterLossOptions losses, int64_t budget, bool share = true) {
   PreferenceOptions options;
@@ -80,7 +84,7 @@ PreferenceOptions with_losses(nn::RouterLossOptions losses, int64_t budget, bool
 }
 
 // 60 holds a group or two, 20 is below every group: they are computed in parts that repeat their prompt.
-TEST_F(PreferenceObjectiveTest, RouterLossesDoNotDependOnTheTokenBudget) {
+TEST_F(RouterLossesTest, DoNotDependOnTheTokenBudget) {
   const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
   const std::vector<int64_t> step = {0, 1, 2, 3, 4};
   const std::string gate = "layers.0.mlp.gate.weight";
@@ -102,7 +106,7 @@ TEST_F(PreferenceObjectiveTest, RouterLossesDoNotDependOnTheTokenBudget) {
 }
 
 // What one batch adds to the gradient is that of nn::router_loss.
-TEST_F(PreferenceObjectiveTest, OneBatchHasTheRouterLossOfItsPass) {
+TEST_F(RouterLossesTest, OfOneBatchAreThoseOfItsPass) {
   const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
   const std::vector<int64_t> step = {0, 1, 2, 3, 4};
   std::vector<data::PackItem> items;
