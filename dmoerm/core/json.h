@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "dmoerm/core/error.h"
 
@@ -51,13 +53,20 @@ constexpr const char* json_expected() {
 }
 }  // namespace detail
 
-// The field's value; Error when it is absent or of another type.
+// The field's value; Error when it is absent, of another type, or a whole number that T does not hold.
 template <typename T>
 T json_field(const Json& object, const std::string& key, std::string_view where) {
   const auto field = object.is_object() ? object.find(key) : object.end();
   if (field == object.end()) fail(where, "\"{}\" is missing", key);
   if (!detail::json_is<T>(*field))
     fail(where, "\"{}\" is {}, expected {}", key, json_kind(*field), detail::json_expected<T>());
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    const bool fits = field->is_number_unsigned() ? std::in_range<T>(field->template get<uint64_t>())
+                                                  : std::in_range<T>(field->template get<int64_t>());
+    if (!fits)
+      fail(where, "\"{}\" is {}, expected a whole number from {} to {}", key, field->dump(),
+           std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+  }
   return field->template get<T>();
 }
 

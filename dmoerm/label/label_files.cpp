@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/log.h"
@@ -28,6 +29,9 @@ bool has_tasks_file(const LabelRun& run) {
 std::vector<data::TaskPoints> tasks_of(const LabelRun& run) {
   if (!run.tasks.empty() && !run.points.empty()) fail("label", "give a tasks file or points, not both");
   if (has_tasks_file(run)) return data::load_task_points(run.tasks);
+  const std::set<std::string> points(run.points.begin(), run.points.end());
+  if (points.size() != run.points.size())
+    fail("label", "the points are {}, expected each once", fmt::join(run.points, ", "));
   if (!run.points.empty()) return {{.name = data::kAnyTask, .points = run.points}};
   return data::paper_tasks();
 }

@@ -80,7 +80,11 @@ class Statistics {
     if (found->second.hash != label.hash)
       fail("labels", "record {}: the labels were made for other answers (hash {}, now {})", label.id,
            label.hash, found->second.hash);
-    return found->second.ranks;
+    const std::vector<int64_t>& ranks = found->second.ranks;
+    if (!ranks.empty() && std::max(label.a, label.b) >= std::ssize(ranks))
+      fail("labels", "record {}: a label is about answer {}, the record has {}", label.id,
+           std::max(label.a, label.b), ranks.size());
+    return ranks;
   }
 
   PointStatistics& point_of(const CapabilityLabel& label) {

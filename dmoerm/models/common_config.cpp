@@ -1,8 +1,8 @@
 #include "dmoerm/models/common_config.h"
 
 #include <algorithm>
-#include "dmoerm/core/log.h"
 
+#include "dmoerm/core/log.h"
 #include "dmoerm/models/rotary_settings.h"
 
 namespace dmoerm::models {
@@ -10,11 +10,13 @@ namespace {
 
 void refuse_unsupported(ConfigReader& config) {
   for (const char* key : {"quantization_config", "pruned_heads", "is_encoder_decoder", "add_cross_attention",
-                          "cross_attention_hidden_size"}) {
+                          "cross_attention_hidden_size", "per_layer_config"}) {
     const Json& value = config.raw(key);
     if (!value.is_null() && value != false && !value.empty())
       fail(config.where(), "\"{}\" is {}: not supported", key, value.dump());
   }
+  if (!config.get("is_causal", true))
+    fail(config.where(), "\"is_causal\" is false: attention to later tokens is not supported");
   if (config.get("attention_dropout", 0.0) != 0.0)
     log().warn("{}: attention_dropout {} is not used in training here", config.where(),
                config.raw("attention_dropout").dump());
@@ -83,23 +85,38 @@ void write_common_config(const nn::DecoderConfig& decoder, Json& config) {
   write_rotary({decoder.rotary, decoder.latent ? 1 : partial}, config);
 }
 
-void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder) {
-  const bool use_window = config.get("use_sliding_window", false);
-  const int64_t window = config.has("sliding_window") ? config.required<int64_t>("sliding_window") : 0;
-  const auto first = config.get<int64_t>("max_window_layers", 28);
-  std::vector<bool> windowed;
+int64_t read_window(ConfigReader& config, int64_t fallback) {
+  if (!config.has("sliding_window")) return config.mentions("sliding_window") ? 0 : fallback;
+  const auto window = config.required<int64_t>("sliding_window");
+  if (window < 1) fail(config.where(), "sliding_window is {}, expected a positive number or null", window);
+  return window;
+}
+
+int64_t read_switched_window(ConfigReader& config) {
+  config.ignore({"sliding_window"});  // where it is switched off it may be anything
+  return config.get("use_sliding_window", false) ? read_window(config, 4096) : 0;
+}
+
+bool from_max_window_layers(int64_t layer, int64_t max_window_layers) {
+  return layer >= max_window_layers;
+}
+
+void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder, LayerRule windowed) {
+  const int64_t window = read_switched_window(config);
+  const auto max_window_layers = config.get<int64_t>("max_window_layers", 28);
+  std::vector<bool> layers;
   if (config.has("layer_types")) {
-    windowed = read_layer_types(config);
+    layers = read_layer_types(config);
   } else {
     for (int64_t layer = 0; layer < decoder.num_layers; ++layer)
-      windowed.push_back(use_window && window > 0 && layer >= first);
+      layers.push_back(window > 0 && windowed(layer, max_window_layers));
   }
-  if (std::ranges::find(windowed, true) == windowed.end()) return;
-  if (!use_window || window <= 0)
+  if (std::ranges::find(layers, true) == layers.end()) return;
+  if (window == 0)
     fail(config.where(),
          "layer_types has sliding_attention, but use_sliding_window or sliding_window is not set");
   decoder.sliding_window = window;
-  decoder.windowed_layers = windowed;
+  decoder.windowed_layers = layers;
 }
 
 void write_layer_windows(const nn::DecoderConfig& decoder, Json& config) {

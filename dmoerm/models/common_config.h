@@ -23,10 +23,18 @@ struct CommonDefaults {
 nn::DecoderConfig read_common_config(ConfigReader& config, const CommonDefaults& defaults = {});
 void write_common_config(const nn::DecoderConfig& decoder, Json& config);
 
-// The sliding window of the Qwen families, whose size is sliding_window where use_sliding_window is set: in
-// the layers that layer_types says or, in older files, from layer max_window_layers on. `decoder` was
-// validated.
-void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder);
+// sliding_window: `fallback` where the file is silent, 0 (none) where it says null.
+int64_t read_window(ConfigReader& config, int64_t fallback);
+
+// The window of the Qwen families, which counts where use_sliding_window is set.
+int64_t read_switched_window(ConfigReader& config);
+
+// The same in the layers that layer_types says. A file without layer_types means the layers for which
+// `windowed(layer, max_window_layers)` is true. `decoder` was validated.
+using LayerRule = bool (*)(int64_t layer, int64_t max_window_layers);
+bool from_max_window_layers(int64_t layer, int64_t max_window_layers);  // of Qwen2 and Qwen3
+void read_layer_windows(ConfigReader& config, nn::DecoderConfig& decoder,
+                        LayerRule windowed = from_max_window_layers);
 void write_layer_windows(const nn::DecoderConfig& decoder, Json& config);
 
 }  // namespace dmoerm::models

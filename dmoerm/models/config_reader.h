@@ -19,7 +19,7 @@ class ConfigReader {
     known_.insert(key);
     return json_field<T>(config_, key, where_);
   }
-  // null counts as absent, as in transformers.
+  // null counts as absent.
   template <typename T>
   T get(const std::string& key, T fallback) {
     known_.insert(key);
@@ -28,6 +28,11 @@ class ConfigReader {
   bool has(const std::string& key);         // present and not null
   bool mentions(const std::string& key);    // present, null or not
   const Json& raw(const std::string& key);  // a null when absent
+  // Where transformers takes the fallback only when the file is silent, and null for something else.
+  template <typename T>
+  T get(const std::string& key, T fallback, T meaning_of_null) {
+    return get<T>(key, mentions(key) ? meaning_of_null : fallback);
+  }
   void ignore(std::initializer_list<const char*> keys);
 
   // Keys that were neither asked for nor ignored and whose value is not null, false or empty.

@@ -6,7 +6,7 @@ namespace dmoerm::models {
 namespace {
 
 nn::DecoderConfig read_deepseek_v2(ConfigReader& config) {
-  nn::DecoderConfig decoder = read_deepseek(config);
+  nn::DecoderConfig decoder = read_deepseek(config, {.experts_alias = "num_experts"});
   decoder.mlp_bias = config.get("mlp_bias", false);
   if (decoder.mlp_bias) fail(config.where(), "mlp_bias is true, expected false");
   const auto scoring = config.get<std::string>("scoring_func", "softmax");

@@ -7,18 +7,21 @@ namespace dmoerm::models {
 namespace {
 
 nn::DecoderConfig read_deepseek_v3(ConfigReader& config) {
-  nn::DecoderConfig decoder = read_deepseek(config);
-  decoder.latent->interleaved = config.get("rope_interleave", true);
+  nn::DecoderConfig decoder = read_deepseek(config, {.num_kv_heads = 128,
+                                                     .dense_layers = 3,
+                                                     .shared_experts = 1,
+                                                     .expert_scale = 2.5,
+                                                     .experts_alias = "num_local_experts"});
+  decoder.latent->interleaved = config.get("rope_interleave", true, false);
   const auto scoring = config.get<std::string>("scoring_func", "sigmoid");
   if (scoring != "sigmoid") fail(config.where(), "scoring_func is \"{}\", expected \"sigmoid\"", scoring);
   const auto method = config.get<std::string>("topk_method", "noaux_tc");
   if (method != "noaux_tc") fail(config.where(), "topk_method is \"{}\", expected \"noaux_tc\"", method);
   const auto groups = config.get<int64_t>("n_group", 8), top_groups = config.get<int64_t>("topk_group", 4);
-  const bool normalize = config.get("norm_topk_prob", true);
+  const bool normalize = config.get("norm_topk_prob", true, false);
   if (decoder.moe) {
     nn::RouterConfig& router = decoder.moe->router;
     router.score = nn::RouterScore::Sigmoid;
-    router.scale = config.get("routed_scaling_factor", 2.5);
     router.normalize = normalize;
     router.correction_bias = true;
     router.num_groups = groups;

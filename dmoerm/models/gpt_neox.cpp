@@ -11,6 +11,14 @@ nn::DecoderConfig read_gpt_neox(ConfigReader& config) {
   CommonDefaults defaults = {.activation = "gelu"};
   defaults.rotary.theta = config.get("rotary_emb_base", 10000.0);
   defaults.partial_rotary_factor = config.get("rotary_pct", 0.25);
+  // transformers takes the two settings under these names, or inside of rope_parameters, alone.
+  if (const auto theta = config.get("rope_theta", defaults.rotary.theta); theta != defaults.rotary.theta)
+    fail(config.where(), "rope_theta is {} and rotary_emb_base is {}, expected the same", theta,
+         defaults.rotary.theta);
+  if (const auto share = config.get("partial_rotary_factor", defaults.partial_rotary_factor);
+      share != defaults.partial_rotary_factor)
+    fail(config.where(), "partial_rotary_factor is {} and rotary_pct is {}, expected the same", share,
+         defaults.partial_rotary_factor);
   nn::DecoderConfig decoder = read_common_config(config, defaults);
   if (decoder.num_kv_heads != decoder.num_heads ||
       decoder.num_heads * decoder.head_dim != decoder.hidden_size)

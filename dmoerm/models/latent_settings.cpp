@@ -10,7 +10,7 @@ namespace {
 
 void read_latent_attention(ConfigReader& config, nn::DecoderConfig& decoder) {
   nn::LatentAttention& latent = decoder.latent.emplace();
-  latent.query_rank = config.has("q_lora_rank") ? config.required<int64_t>("q_lora_rank") : 0;
+  latent.query_rank = config.get<int64_t>("q_lora_rank", 1536, 0);
   latent.key_value_rank = config.required<int64_t>("kv_lora_rank");
   latent.plain_dim = config.required<int64_t>("qk_nope_head_dim");
   latent.rotary_dim = config.required<int64_t>("qk_rope_head_dim");
@@ -29,17 +29,21 @@ void read_latent_attention(ConfigReader& config, nn::DecoderConfig& decoder) {
   }
 }
 
-void read_experts(ConfigReader& config, nn::DecoderConfig& decoder) {
-  const auto dense = config.get<int64_t>("first_k_dense_replace", 0);
+void read_experts(ConfigReader& config, const DeepseekDefaults& defaults, nn::DecoderConfig& decoder) {
+  const auto dense = config.get<int64_t>("first_k_dense_replace", defaults.dense_layers);
   if (dense < 0) fail(config.where(), "first_k_dense_replace is {}, expected none negative", dense);
   if (const auto step = config.get<int64_t>("moe_layer_freq", 1); step != 1)
     fail(config.where(), "moe_layer_freq is {}, expected 1", step);
   nn::MoeConfig moe;
   moe.router.num_experts = config.required<int64_t>("n_routed_experts");
+  if (const auto alias = config.get(defaults.experts_alias, moe.router.num_experts);
+      alias != moe.router.num_experts)
+    fail(config.where(), "n_routed_experts is {} and {} is {}, expected the same", moe.router.num_experts,
+         defaults.experts_alias, alias);
   moe.router.top_k = config.required<int64_t>("num_experts_per_tok");
-  moe.router.scale = config.get("routed_scaling_factor", 1.0);
+  moe.router.scale = config.get("routed_scaling_factor", defaults.expert_scale);
   moe.intermediate_size = config.required<int64_t>("moe_intermediate_size");
-  const auto shared = config.get<int64_t>("n_shared_experts", 0);
+  const auto shared = config.get<int64_t>("n_shared_experts", defaults.shared_experts, 0);
   if (shared < 0 || shared > 1 << 10)
     fail(config.where(), "n_shared_experts is {}, expected 0 to 1024", shared);
   if (moe.intermediate_size < 1 || moe.intermediate_size > 1 << 22)
@@ -51,14 +55,14 @@ void read_experts(ConfigReader& config, nn::DecoderConfig& decoder) {
 
 }  // namespace
 
-nn::DecoderConfig read_deepseek(ConfigReader& config) {
-  nn::DecoderConfig decoder = read_common_config(config);
+nn::DecoderConfig read_deepseek(ConfigReader& config, const DeepseekDefaults& defaults) {
+  nn::DecoderConfig decoder = read_common_config(config, {.num_kv_heads = defaults.num_kv_heads});
   read_latent_attention(config, decoder);
   decoder.qkv_bias = decoder.o_bias = config.get("attention_bias", false);
   decoder.validate(config.where());  // the number of layers, before the loop over them
-  read_experts(config, decoder);
+  read_experts(config, defaults, decoder);
   // Of training, of the layout on several machines, of layers that this one number does not reach.
-  config.ignore({"aux_loss_alpha", "seq_aux", "ep_size", "pretraining_tp", "num_local_experts"});
+  config.ignore({"aux_loss_alpha", "seq_aux", "ep_size", "pretraining_tp"});
   ignore_router_training(config);
   return decoder;
 }

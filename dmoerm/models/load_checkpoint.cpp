@@ -10,7 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Settings of transformers that change no number here. Generation settings of old files are in it as well.
+// Settings of transformers that change no number here, those of generation in old files among them. What a
+// family's class does not know either is named in a warning; what changes numbers is read or refused before.
 void ignore_harmless(ConfigReader& config) {
   config.ignore({"architectures",
                  "model_type",
@@ -42,6 +43,12 @@ void ignore_harmless(ConfigReader& config) {
                  "top_p",
                  "do_sample",
                  "repetition_penalty",
+                 "num_beams",
+                 "num_beam_groups",
+                 "num_return_sequences",
+                 "length_penalty",
+                 "typical_p",
+                 "experts_implementation",
                  "unsloth_version",
                  "unsloth_fixed"});
 }
@@ -100,7 +107,7 @@ std::vector<std::string> tensors_in(const WeightFiles& files, const WeightNames&
 
 // Layers behind the last that predict further tokens: transformers leaves them out as well.
 std::vector<std::string> further_layers(ConfigReader& config, const WeightNames& names, int64_t num_layers) {
-  const auto count = config.get<int64_t>("num_nextn_predict_layers", 0);
+  const auto count = config.get("num_nextn_predict_layers", config.get<int64_t>("num_mtp_layers", 0));
   std::vector<std::string> prefixes;
   for (int64_t i = 0; i < std::min<int64_t>(count, 16); ++i)
     prefixes.push_back(fmt::format("{}layers.{}.", names.prefix, num_layers + i));
@@ -146,7 +153,7 @@ Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options
   result.pad_token_id = read_token_id(config, "pad_token_id");
   const std::vector<std::string> labels = read_labels(config);
   ignore_harmless(config);
-  config.ignore({"num_nextn_predict_layers"});
+  config.ignore({"num_nextn_predict_layers", "num_mtp_layers"});
   if (const auto unknown = config.unknown(); !unknown.empty())
     log().warn("{}: settings that are not known are ignored: {}", config.where(), fmt::join(unknown, ", "));
 

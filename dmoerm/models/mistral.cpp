@@ -8,9 +8,7 @@ namespace {
 
 nn::DecoderConfig read_mistral(ConfigReader& config) {
   nn::DecoderConfig decoder = read_common_config(config, {.num_kv_heads = 8});
-  // null is none, but a file that is silent means 4096, as in transformers.
-  decoder.sliding_window =
-      config.get<int64_t>("sliding_window", config.mentions("sliding_window") ? 0 : 4096);
+  decoder.sliding_window = read_window(config, 4096);
   if (config.has("layer_types"))
     fail(config.where(), "\"layer_types\" is not supported with model_type mistral");
   decoder.validate(config.where());

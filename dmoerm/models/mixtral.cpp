@@ -10,7 +10,7 @@ namespace {
 nn::DecoderConfig read_mixtral(ConfigReader& config) {
   nn::DecoderConfig decoder =
       read_common_config(config, {.num_kv_heads = 8, .norm_eps = 1e-5, .rotary = {.theta = 1e6}});
-  decoder.sliding_window = config.get<int64_t>("sliding_window", 0);
+  decoder.sliding_window = read_window(config, 0);
   nn::MoeConfig& moe = decoder.moe.emplace();
   moe.router.num_experts = read_num_experts(config, 8);
   moe.router.top_k = config.get<int64_t>("num_experts_per_tok", 2);
@@ -22,10 +22,11 @@ nn::DecoderConfig read_mixtral(ConfigReader& config) {
 }
 
 void write_mixtral(const nn::DecoderConfig& decoder, Json& config) {
+  const nn::MoeConfig& moe = experts_of(decoder, "mixtral");
   write_common_config(decoder, config);
   config["sliding_window"] = decoder.sliding_window > 0 ? Json(decoder.sliding_window) : Json();
-  config["num_local_experts"] = decoder.moe->router.num_experts;
-  config["num_experts_per_tok"] = decoder.moe->router.top_k;
+  config["num_local_experts"] = moe.router.num_experts;
+  config["num_experts_per_tok"] = moe.router.top_k;
 }
 
 }  // namespace

@@ -37,6 +37,11 @@ void write_sparse_layers(const nn::DecoderConfig& decoder, Json& config) {
     if (!decoder.is_sparse(layer)) config["mlp_only_layers"].push_back(layer);
 }
 
+const nn::MoeConfig& experts_of(const nn::DecoderConfig& decoder, const char* family) {
+  if (!decoder.moe) fail(family, "cannot write a decoder without experts");
+  return *decoder.moe;
+}
+
 void ignore_router_training(ConfigReader& config) {
   config.ignore({"output_router_logits", "router_aux_loss_coef", "router_jitter_noise"});
 }

@@ -16,6 +16,9 @@ int64_t read_num_experts(ConfigReader& config, int64_t fallback);
 std::vector<bool> read_sparse_layers(ConfigReader& config, int64_t num_layers);
 void write_sparse_layers(const nn::DecoderConfig& decoder, Json& config);
 
+// Error for a decoder without experts, which `family` cannot write.
+const nn::MoeConfig& experts_of(const nn::DecoderConfig& decoder, const char* family);
+
 // Settings that have an effect only in training: losses and noise of the router.
 void ignore_router_training(ConfigReader& config);
 

@@ -7,6 +7,11 @@
 namespace dmoerm::models {
 namespace {
 
+// What a file without layer_types means to Qwen2MoeConfig; Qwen2's rule is another.
+bool every_other_layer(int64_t layer, int64_t max_window_layers) {
+  return layer % 2 == 0 && layer < max_window_layers;
+}
+
 nn::DecoderConfig read_qwen2_moe(ConfigReader& config) {
   nn::DecoderConfig decoder = read_common_config(config, {.num_kv_heads = 16});
   decoder.qkv_bias = config.get("qkv_bias", true);
@@ -20,13 +25,13 @@ nn::DecoderConfig read_qwen2_moe(ConfigReader& config) {
   ignore_router_training(config);
   decoder.validate(config.where());
   moe.sparse_layers = read_sparse_layers(config, decoder.num_layers);
-  read_layer_windows(config, decoder);
+  read_layer_windows(config, decoder, every_other_layer);
   decoder.validate(config.where());
   return decoder;
 }
 
 void write_qwen2_moe(const nn::DecoderConfig& decoder, Json& config) {
-  const nn::MoeConfig& moe = *decoder.moe;
+  const nn::MoeConfig& moe = experts_of(decoder, "qwen2_moe");
   write_common_config(decoder, config);
   write_layer_windows(decoder, config);
   write_sparse_layers(decoder, config);

@@ -10,10 +10,7 @@ nn::DecoderConfig read_qwen3_moe(ConfigReader& config) {
   nn::DecoderConfig decoder = read_common_config(config, {.num_kv_heads = 4});
   decoder.query_key_norm = nn::QueryKeyNorm::Head;
   decoder.qkv_bias = decoder.o_bias = config.get("attention_bias", false);
-  // In every layer, unlike Qwen2's.
-  const bool use_window = config.get("use_sliding_window", false);
-  const auto window = config.get<int64_t>("sliding_window", 4096);
-  if (use_window) decoder.sliding_window = window;
+  decoder.sliding_window = read_switched_window(config);  // in every layer, unlike Qwen2's
   config.ignore({"max_window_layers"});
   nn::MoeConfig& moe = decoder.moe.emplace();
   moe.router.num_experts = read_num_experts(config, 128);
@@ -27,7 +24,7 @@ nn::DecoderConfig read_qwen3_moe(ConfigReader& config) {
 }
 
 void write_qwen3_moe(const nn::DecoderConfig& decoder, Json& config) {
-  const nn::MoeConfig& moe = *decoder.moe;
+  const nn::MoeConfig& moe = experts_of(decoder, "qwen3_moe");
   write_common_config(decoder, config);
   write_sparse_layers(decoder, config);
   config["attention_bias"] = decoder.qkv_bias;

@@ -19,14 +19,16 @@ void read_yarn(ConfigReader& rope, double max_position, nn::RotaryConfig& rotary
     fail(rope.where(), "attention_factor is {}, expected a positive number", rotary.attention_factor);
 }
 
-// The settings of one kind, inside of rope_scaling or rope_parameters.
-void read_kind(ConfigReader& rope, double max_position, nn::RotaryConfig& rotary) {
+// The settings of one kind, inside of rope_scaling or rope_parameters. `outer_original`: the original length
+// as said outside of them, which counts before the one inside; 0: not said.
+void read_kind(ConfigReader& rope, double max_position, double outer_original, nn::RotaryConfig& rotary) {
   const bool may_lack_factor = rotary.type == "default" || rotary.type == "yarn";
   if (!may_lack_factor) rotary.factor = rope.required<double>("factor");
   if (rotary.type == "yarn") rotary.factor = rope.get("factor", 1.0);
   if (rotary.type == "dynamic") rotary.original_max_position = max_position;
   if (rotary.type == "llama3" || rotary.type == "yarn")
-    rotary.original_max_position = rope.get("original_max_position_embeddings", max_position);
+    rotary.original_max_position =
+        outer_original != 0 ? outer_original : rope.get("original_max_position_embeddings", max_position);
   if (rotary.type == "llama3") {
     rotary.low_freq_factor = rope.required<double>("low_freq_factor");
     rotary.high_freq_factor = rope.required<double>("high_freq_factor");
@@ -64,7 +66,7 @@ RotarySettings read_rotary(ConfigReader& config, const RotarySettings& fallback)
   result.partial_factor = config.get("partial_rotary_factor", result.partial_factor);
   // Families assume different lengths, so it must be said where it counts: a length of 0 is refused.
   const auto max_position = config.get<double>("max_position_embeddings", 0);
-  const bool old_spelling = config.has("rope_scaling");
+  const bool old_spelling = config.has("rope_scaling") && !config.raw("rope_scaling").empty();
   const char* key = old_spelling ? "rope_scaling" : "rope_parameters";
   if (!old_spelling && !config.has("rope_parameters")) return result;
 
@@ -73,7 +75,7 @@ RotarySettings read_rotary(ConfigReader& config, const RotarySettings& fallback)
   rotary.theta = rope.get("rope_theta", rotary.theta);
   result.partial_factor = rope.get("partial_rotary_factor", result.partial_factor);
   nn::check_rotary(rotary, rope.where());
-  read_kind(rope, max_position, rotary);
+  read_kind(rope, max_position, config.get("original_max_position_embeddings", 0.0), rotary);
   for (const std::string& name : rope.unknown())
     fail(rope.where(), "\"{}\" is not supported with rotary type {}", name, rotary.type);
   nn::check_rotary(rotary, rope.where());

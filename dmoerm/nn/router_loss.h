@@ -3,38 +3,44 @@
 // Balance: E * sum over e of f_e P_e, with f_e the share of the assignments that went to expert e and P_e the
 // mean probability of e (scores divided by their sum); 1 when everything is even. The gradient flows through
 // P alone. Switch Transformer arXiv 2101.03961, eq. 4, with f over all k choices. In a packed batch a shared
-// token is one row and counts once.
+// token counts once.
+//
+// weight_T holds the weight of each row in the means: what a batch adds to a step's loss when the weights of
+// the step's rows make 1. Without it a function is the loss of its rows alone. All are zero without rows.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "dmoerm/core/compat.h"
 #include "dmoerm/nn/batch.h"
 #include "dmoerm/nn/routing_trace.h"
+#include "dmoerm/nn/step_rows.h"
 
 namespace dmoerm::nn {
 
-// Number of assignments of each expert, [E] float32.
-Tensor assignment_counts(const Routing& routing);
+// Sum of the weights of the rows that were assigned to each expert, [E].
+Tensor assignment_counts(const Routing& routing, const Tensor& weight_T);
 
-// Over the rows of one micro-batch. Zero without rows, as all losses here.
 Tensor balance_loss(const Routing& routing);
-// With shares of the assignments from elsewhere: [E], the global scope (see LoadAverage).
-Tensor balance_loss(const Routing& routing, const Tensor& share_E);
-// Of each group by itself, then the mean over the groups that have rows: DeepSeek-V3's sequence-wise form
-// when a group is a sequence. group_T: int64 from 0.
-Tensor balance_loss_by_group(const Routing& routing, const Tensor& group_T);
+// share_E: f, of these rows or from elsewhere.
+Tensor balance_loss(const Routing& routing, const Tensor& share_E, const Tensor& weight_T);
+// Of each group by itself, then the mean over `num_groups`: DeepSeek-V3's sequence-wise form when a group is
+// a sequence. group_T: int64 from 0. Weights count in proportion to the others of their group.
+Tensor balance_loss_by_group(const Routing& routing, const Tensor& group_T, int64_t num_groups,
+                             const Tensor& weight_T);
 
 // Mean over rows of logsumexp(logits)^2. ST-MoE arXiv 2202.08906, eq. 5.
 Tensor router_z_loss(const Routing& routing);
+Tensor router_z_loss(const Routing& routing, const Tensor& weight_T);
 
-// Shares of the assignments over an optimizer step's micro-batches (and processes, whose counts are added
-// outside), for the global scope: arXiv 2501.11873.
+// Assignments that are summed over several batches.
 class LoadAverage {
  public:
   void add(int64_t layer, const Tensor& count_E);
   Tensor shares(int64_t layer) const;  // [E], of what was added since reset()
+  Tensor total(int64_t layer) const;   // a scalar
   void reset() { counts_.clear(); }
 
  private:
@@ -49,10 +55,21 @@ struct RouterLossOptions {
   bool active() const { return balance > 0 || z > 0; }
 };
 
-// The weighted losses of one forward pass, mean over its sparse layers. A group is what shares a prefix: a
-// tree of the batch's segments. Scope Global adds the pass's counts to `load`, which the caller resets at
-// each step; its losses so see the step as far as it has come.
-Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const RouterLossOptions& options,
-                   LoadAverage& load);
+// `step`: what the step's passes have assigned so far, for the scope Global (arXiv 2501.11873; counts of
+// other processes are added outside). `group`: where a batch is a part of one group, all of its assignments.
+struct StepLoads {
+  LoadAverage step;
+  std::optional<LoadAverage> group;
+};
+
+// Adds a pass over a part of a group to the group's assignments.
+void count_group(const RoutingTrace& trace, const Batch& batch, const StepRows& step, LoadAverage& group);
+
+// What one forward pass adds to the weighted losses of its step, mean over the sparse layers; `step` knows
+// all of the step's batches. The z-loss and the balance loss of scope Group do not depend on how the step is
+// cut into batches. Scope MicroBatch is of each batch by itself; scope Global sees the step as far as it has
+// come.
+Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const StepRows& step,
+                   const RouterLossOptions& options, StepLoads& loads);
 
 }  // namespace dmoerm::nn

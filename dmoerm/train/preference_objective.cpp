@@ -40,12 +40,6 @@ struct PreferenceObjective::Unit {
   std::vector<std::vector<int32_t>> sequences;
   std::vector<ScoredEdge> edges;  // weights normalised: their sum is the example's share of the step's mean
   int64_t cost = 0;               // tokens that packing will compute
-
-  double share() const {
-    double sum = 0;
-    for (const ScoredEdge& edge : edges) sum += edge.weight;
-    return sum;
-  }
 };
 
 // Batches of units; a packed batch without tokens: a unit above the token budget, which is computed in
@@ -54,6 +48,7 @@ struct PreferenceObjective::Step {
   StepRequest request;
   std::vector<Unit> units;
   std::vector<std::pair<std::vector<const Unit*>, data::PackedBatch>> batches;
+  nn::StepRows rows;  // where router losses are on
 };
 
 struct PreferenceObjective::Tally {
@@ -212,20 +207,19 @@ PreferenceObjective::Pass PreferenceObjective::run(const std::vector<const Unit*
   return pass;
 }
 
-Tensor PreferenceObjective::backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
+Tensor PreferenceObjective::backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed,
+                                     const nn::StepRows& rows) {
   const Pass pass = run(units, packed, options_.router_loss.active());
   const Tensor& rewards_N = pass.rewards_N;
   EdgeRows edges;
   int64_t begin = 0;
-  double share = 0;
   for (const Unit* unit : units) {
-    const int64_t rows = lanes_[unit->lane].head_PD.size(0);
-    edges.add(unit->edges, begin, rows);
-    begin += static_cast<int64_t>(unit->sequences.size()) * rows;
-    share += unit->share();
+    const int64_t head_rows = lanes_[unit->lane].head_PD.size(0);
+    edges.add(unit->edges, begin, head_rows);
+    begin += static_cast<int64_t>(unit->sequences.size()) * head_rows;
   }
   const Tensor loss = reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options());
-  with_router_loss(loss, pass, share).backward();
+  with_router_loss(loss, pass, rows).backward();
   return rewards_N.detach();
 }
 
@@ -262,34 +256,55 @@ std::vector<PreferenceObjective::Unit> PreferenceObjective::chunks(const Unit& u
   return result;
 }
 
-Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pass, double share) {
+Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pass, const nn::StepRows& rows) {
   if (!options_.router_loss.active()) return loss;
-  return loss + nn::router_loss(pass.trace, pass.batch, options_.router_loss, load_) * share;
+  return loss + nn::router_loss(pass.trace, pass.batch, rows, options_.router_loss, loads_);
+}
+
+void PreferenceObjective::count_rows(Step& step) const {
+  const auto add = [&](const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
+    std::vector<int64_t> groups;
+    for (const Unit* unit : units) groups.insert(groups.end(), unit->sequences.size(), unit->group);
+    step.rows.add(packed, groups);
+  };
+  for (const auto& [units, packed] : step.batches) {
+    if (packed.num_tokens() > 0) {
+      add(units, packed);
+      continue;
+    }
+    for (const Unit& part : chunks(*units[0])) add({&part}, pack({&part}));
+  }
 }
 
 // A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward
 // is carried back through a second forward pass of each chunk. Exactly the gradient of the whole.
-Tensor PreferenceObjective::backward_in_chunks(const Unit& unit, int64_t& tokens) {
+Tensor PreferenceObjective::backward_in_chunks(const Unit& unit, const nn::StepRows& rows, int64_t& tokens) {
+  const bool with_trace = options_.router_loss.active();
   const std::vector<Unit> parts = chunks(unit);
   std::vector<Tensor> values;
-  {
+  if (with_trace) loads_.group.emplace();
+  for (const Unit& part : parts) {
     torch::NoGradGuard no_grad;
-    for (const Unit& part : parts) values.push_back(rewards({&part}, tokens));
+    const data::PackedBatch packed = pack({&part});
+    tokens += packed.num_tokens();
+    const Pass pass = run({&part}, packed, with_trace);
+    values.push_back(pass.rewards_N);
+    if (with_trace) nn::count_group(pass.trace, pass.batch, rows, *loads_.group);
   }
   const Tensor rewards_N = torch::cat(values).requires_grad_(true);
-  const int64_t rows = lanes_[unit.lane].head_PD.size(0);
   EdgeRows edges;
-  edges.add(unit.edges, 0, rows);
+  edges.add(unit.edges, 0, lanes_[unit.lane].head_PD.size(0));
   reward::ranking_loss(rewards_N, edges.build(rewards_N.device()), loss_options()).backward();
   int64_t begin = 0;
   for (const Unit& part : parts) {
     const data::PackedBatch packed = pack({&part});
     tokens += packed.num_tokens();
-    const Pass again = run({&part}, packed, options_.router_loss.active());
+    const Pass again = run({&part}, packed, with_trace);
     const Tensor loss = again.rewards_N.dot(rewards_N.grad().narrow(0, begin, again.rewards_N.numel()));
-    with_router_loss(loss, again, unit.share() / static_cast<double>(parts.size())).backward();
+    with_router_loss(loss, again, rows).backward();
     begin += again.rewards_N.numel();
   }
+  loads_.group.reset();
   return rewards_N.detach();
 }
 
@@ -312,6 +327,7 @@ std::shared_ptr<const PreferenceObjective::Step> PreferenceObjective::plan(const
     data::PackedBatch packed = in_chunks ? data::PackedBatch() : pack(batch);
     step->batches.emplace_back(std::move(batch), std::move(packed));
   }
+  if (options_.router_loss.active()) count_rows(*step);
   return step;
 }
 
@@ -328,7 +344,7 @@ bool PreferenceObjective::shrink() {
 
 StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   experts_.training = true;
-  load_.reset();
+  loads_ = {};
   experts_.dropout_seed = hash_combine(seed_, static_cast<uint64_t>(request.step));
   std::shared_ptr<const Step> step;
   if (next_.valid()) step = next_.get();
@@ -339,8 +355,9 @@ StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   UnitRewards rewards;
   for (const auto& [units, packed] : step->batches) {
     result.tokens += packed.num_tokens();
-    rewards.emplace_back(units, packed.num_tokens() > 0 ? backward(units, packed)
-                                                        : backward_in_chunks(*units[0], result.tokens));
+    rewards.emplace_back(units, packed.num_tokens() > 0
+                                    ? backward(units, packed, step->rows)
+                                    : backward_in_chunks(*units[0], step->rows, result.tokens));
   }
   result.measures = [this, step, rewards] {
     std::vector<Tally> tallies(lanes_.size());

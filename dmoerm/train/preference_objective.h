@@ -77,10 +77,12 @@ class PreferenceObjective : public Objective {
   Unit load(int64_t lane, const PreferenceExample& example, double weight) const;
   Tensor rewards(const std::vector<const Unit*>& units, int64_t& tokens) const;
   // Add to the gradients; return the rewards, on the device.
-  Tensor backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed);
-  Tensor backward_in_chunks(const Unit& unit, int64_t& tokens);
-  // Adds the router losses of a pass that is `share` of the step, where they are on.
-  Tensor with_router_loss(const Tensor& loss, const Pass& pass, double share);
+  Tensor backward(const std::vector<const Unit*>& units, const data::PackedBatch& packed,
+                  const nn::StepRows& rows);
+  Tensor backward_in_chunks(const Unit& unit, const nn::StepRows& rows, int64_t& tokens);
+  // Adds the router losses of a pass, where they are on.
+  Tensor with_router_loss(const Tensor& loss, const Pass& pass, const nn::StepRows& rows);
+  void count_rows(Step& step) const;  // for the router losses
   std::vector<Unit> chunks(const Unit& unit) const;
   int64_t longest_sharing() const { return decoder_.config().rotary.longest_common(); }
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }
@@ -95,7 +97,7 @@ class PreferenceObjective : public Objective {
   PreferenceOptions options_;
   uint64_t seed_;
   nn::ExpertSet experts_;  // the lanes' LoRA experts, in lane order
-  nn::LoadAverage load_;   // of the step, for router losses
+  nn::StepLoads loads_;    // for router losses
   std::future<std::shared_ptr<const Step>> next_;
 };
 

@@ -27,7 +27,7 @@ nn::DecoderConfig read_model(Config table, std::string& family) {
   model.head_dim = model.hidden_size / model.num_heads;
   table.get("head_dim", model.head_dim);
   if (model.head_dim < 2 || model.head_dim % 2 != 0) table.invalid("head_dim", "an even number");
-  table.get("rope_theta", model.rotary.theta);
+  read_number(table, "rope_theta", model.rotary.theta, {.zero_allowed = false});
   model.tied_embeddings = true;
   table.get("tied_embeddings", model.tied_embeddings);
   model.qkv_bias = family == "qwen2";
@@ -96,13 +96,15 @@ PretrainConfig parse_pretrain_config(Config config) {
     source.file = table.required<std::string>("file");
     table.get_choice("unit", source.unit, {"line", "file", "records"});
     table.get("max_characters", source.max_characters);
+    if (source.max_characters < 0) table.invalid("max_characters", "0 (all) or more");
     run.data.push_back(std::move(source));
   }
   if (run.data.empty()) fail("config", "{}: add at least one [[data]] table with a file", config.name());
   config.get("sequence_length", run.sequence_length);
   if (run.sequence_length < 2) config.invalid("sequence_length", "at least 2");
   config.get("token_budget", run.token_budget);
-  config.get("held_out", run.held_out);
+  if (run.token_budget < 1) config.invalid("token_budget", "a positive number of tokens");
+  read_number(config, "held_out", run.held_out, {.most = 1});
   Config train = config.table("train");
   read_train_options(train, run.train);
   config.finish();

@@ -5,32 +5,35 @@
 namespace dmoerm::train {
 namespace {
 
+constexpr Range kNotNegative = {};
+constexpr Range kPositive = {.zero_allowed = false};
+constexpr Range kShare = {.most = 1, .most_allowed = true};
+constexpr Range kBelowOne = {.most = 1};
+constexpr Range kSmoothing = {.most = 0.5};
+
 void read_preference_stage(Config table, PreferenceStage& stage) {
   read_train_options(table, stage.train);
-  table.get("label_smoothing", stage.preference.label_smoothing);
-  table.get("centering", stage.preference.centering);
+  read_number(table, "label_smoothing", stage.preference.label_smoothing, kSmoothing);
+  read_number(table, "centering", stage.preference.centering, kNotNegative);
   table.get("token_budget", stage.preference.token_budget);
   table.get_choice("early_stop", stage.preference.early_stop, {"accuracy", "loss"});
   std::string share = stage.preference.share_prefix ? "on" : "off";
   table.get_choice("share_prefix", share, {"on", "off"});
   stage.preference.share_prefix = share == "on";
-  if (stage.preference.label_smoothing < 0 || stage.preference.label_smoothing >= 0.5)
-    table.invalid("label_smoothing", "a number from 0 to below 0.5");
   if (stage.preference.token_budget < 1) table.invalid("token_budget", "a positive number of tokens");
 }
 
 // Of a base with MoE layers that is trained whole.
 void read_router_losses(Config& table, const std::string& form, nn::RouterLossOptions& options) {
-  table.get("balance_loss", options.balance);
-  table.get("z_loss", options.z);
+  read_number(table, "balance_loss", options.balance, kNotNegative);
+  read_number(table, "z_loss", options.z, kNotNegative);
   std::string scope = "micro";
   table.get_choice("balance_scope", scope, {"micro", "group", "global"});
   options.scope = scope == "group"    ? nn::BalanceScope::Group
                   : scope == "global" ? nn::BalanceScope::Global
                                       : nn::BalanceScope::MicroBatch;
   const auto check = [&](const char* key, double weight) {
-    if (!(weight >= 0) || (weight > 0 && form != "full"))
-      table.invalid(key, "0, or with form = \"full\" a positive number");
+    if (weight > 0 && form != "full") table.invalid(key, "0, or with form = \"full\" a positive number");
   };
   check("balance_loss", options.balance);
   check("z_loss", options.z);
@@ -39,9 +42,9 @@ void read_router_losses(Config& table, const std::string& form, nn::RouterLossOp
 void read_aggregator_stage(Config table, AggregatorStage& stage) {
   read_train_options(table, stage.train);
   table.get_choice("start", stage.start, {"linear", "random"});
-  table.get("pull", stage.aggregator.pull);
-  table.get("label_smoothing", stage.aggregator.label_smoothing);
-  table.get("centering", stage.aggregator.centering);
+  read_number(table, "pull", stage.aggregator.pull, kNotNegative);
+  read_number(table, "label_smoothing", stage.aggregator.label_smoothing, kSmoothing);
+  read_number(table, "centering", stage.aggregator.centering, kNotNegative);
   table.get_choice("early_stop", stage.aggregator.early_stop, {"accuracy", "loss"});
 }
 
@@ -50,8 +53,7 @@ DataSource read_source(Config table, bool weighted) {
   std::vector<std::string> files = table.required<std::vector<std::string>>("files");
   source.files.assign(files.begin(), files.end());
   if (source.files.empty()) table.invalid("files", "at least one file");
-  table.get("weight", source.weight);
-  if (!(source.weight > 0)) table.invalid("weight", "a positive number");
+  read_number(table, "weight", source.weight, kPositive);
   if (!weighted && source.weight != 1)
     table.invalid("weight", "no weight: only kind \"single\" draws by weight");
   table.get("task", source.task);
@@ -68,35 +70,36 @@ void read_tasks(Config& config, RunConfig& run) {
   run.tasks = tasks == "builtin" ? data::paper_tasks() : data::load_task_points(tasks);
 }
 
-// A share of something: inside (0, 1), or [0, 1) where nothing is allowed.
-void read_share(Config& table, const std::string& key, double& target, bool zero_allowed) {
-  table.get(key, target);
-  if (target >= 1 || target < 0 || (target == 0 && !zero_allowed))
-    table.invalid(key, "a share between 0 and 1");
-}
-
 }  // namespace
 
+void read_number(Config& table, const std::string& key, double& target, const Range& range) {
+  table.get(key, target);
+  const bool enough = range.zero_allowed ? target >= 0 : target > 0;
+  if (enough && (range.most_allowed ? target <= range.most : target < range.most)) return;
+  if (std::isinf(range.most))
+    table.invalid(key, range.zero_allowed ? "a number, none negative" : "a positive number");
+  table.invalid(key, fmt::format("a number {} 0 to {}{}", range.zero_allowed ? "from" : "above",
+                                 range.most_allowed ? "" : "below ", range.most));
+}
+
 void read_train_options(Config& table, TrainOptions& options) {
-  table.get("epochs", options.epochs);
+  read_number(table, "epochs", options.epochs, kPositive);
   table.get("max_steps", options.max_steps);
   table.get("batch", options.batch);
-  table.get("lr", options.lr);
-  table.get("beta1", options.beta1);
-  table.get("beta2", options.beta2);
-  table.get("eps", options.eps);
-  table.get("weight_decay", options.weight_decay);
-  table.get("clip", options.clip);
+  read_number(table, "lr", options.lr, kPositive);
+  read_number(table, "beta1", options.beta1, kBelowOne);
+  read_number(table, "beta2", options.beta2, kBelowOne);
+  read_number(table, "eps", options.eps, kPositive);
+  read_number(table, "weight_decay", options.weight_decay, kNotNegative);
+  read_number(table, "clip", options.clip, kNotNegative);
   table.get_choice("schedule", options.schedule.kind, {"linear", "cosine", "constant"});
-  table.get("warmup", options.schedule.warmup_share);
-  table.get("final_lr", options.schedule.final_share);
+  read_number(table, "warmup", options.schedule.warmup_share, kShare);
+  read_number(table, "final_lr", options.schedule.final_share, kShare);
   table.get("eval_every", options.eval_every);
   table.get("patience", options.patience);
   table.get("keep_best", options.keep_best);
-  table.get("checkpoint_seconds", options.checkpoint_seconds);
-  if (!(options.epochs > 0)) table.invalid("epochs", "a positive number");
+  read_number(table, "checkpoint_seconds", options.checkpoint_seconds, kNotNegative);
   if (options.batch < 1) table.invalid("batch", "at least 1");
-  if (!(options.lr > 0)) table.invalid("lr", "a positive number");
   if (options.max_steps < 0) table.invalid("max_steps", "0 (no limit) or more");
   if (options.eval_every < 0) table.invalid("eval_every", "0 (once an epoch) or a number of steps");
   if (options.patience < 0) table.invalid("patience", "0 (never stop early) or a number of evaluations");
@@ -104,12 +107,11 @@ void read_train_options(Config& table, TrainOptions& options) {
 
 void read_lora_options(Config table, models::LoraOptions& options) {
   table.get("rank", options.rank);
-  table.get("alpha", options.alpha);
-  table.get("dropout", options.dropout);
+  read_number(table, "alpha", options.alpha, kPositive);
+  read_number(table, "dropout", options.dropout, kBelowOne);
   table.get("rslora", options.rslora);
   table.get("target_modules", options.target_modules);
   if (options.rank < 1) table.invalid("rank", "at least 1");
-  if (options.dropout < 0 || options.dropout >= 1) table.invalid("dropout", "a share from 0 to below 1");
 }
 
 RunConfig parse_run_config(Config config) {
@@ -133,7 +135,7 @@ RunConfig parse_run_config(Config config) {
   for (Config& table : config.tables("data")) run.data.push_back(read_source(table, run.kind == "single"));
   if (run.data.empty()) fail("config", "{}: add at least one [[data]] table with files", config.name());
   Config split = config.table("split");
-  read_share(split, "held_out", run.split.held_out, true);
+  read_number(split, "held_out", run.split.held_out, kBelowOne);
 
   run.phase1.train.patience = run.phase2.train.patience = 4;
   if (run.kind == "single") {
@@ -145,13 +147,13 @@ RunConfig parse_run_config(Config config) {
     config.finish();
     return run;
   }
-  read_share(split, "phase1", run.split.phase1, false);
+  read_number(split, "phase1", run.split.phase1, {.zero_allowed = false, .most = 1});
   read_tasks(config, run);
   std::vector<std::string> labels = config.required<std::vector<std::string>>("labels");
   run.labels.assign(labels.begin(), labels.end());
   Config router = config.table("router");
   router.get_choice("form", run.router.form, {"classifier", "adapter", "head", "none"});
-  read_share(router, "held_out", run.router.held_out, true);
+  read_number(router, "held_out", run.router.held_out, kBelowOne);
   run.router.train.patience = 4;
   read_train_options(router, run.router.train);
   read_lora_options(router.table("lora"), run.router.lora);

@@ -2,6 +2,7 @@
 // keys.
 #pragma once
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -50,6 +51,15 @@ struct RunConfig {
 
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 RunConfig parse_run_config(Config config);
+
+// Where a number must lie: above 0 or from 0, without end or up to `most`. NaN is outside.
+struct Range {
+  bool zero_allowed = true;
+  double most = INFINITY;
+  bool most_allowed = false;
+};
+// Reads a number; Error, naming the key, its value and the range, when it is outside.
+void read_number(Config& table, const std::string& key, double& target, const Range& range);
 
 // Readers of the tables that several configurations share.
 void read_train_options(Config& table, TrainOptions& options);

@@ -21,5 +21,26 @@ TEST(Json, RefusesValuesThatAreTooDeep) {
   EXPECT_TRUE(parse_json("[\"\\\"" + std::string(5000, '[') + "\"]", "test").is_array());
 }
 
+TEST(Json, WholeNumbersThatDoNotFitAreNamed) {
+  const Json json =
+      parse_json(R"({"a": 2147483647, "b": 2147483648, "c": -1, "d": 9223372036854775808})", "f");
+  const auto error = [&](auto type, const char* key) -> std::string {
+    try {
+      json_field<decltype(type)>(json, key, "f");
+      return "no error";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(json_field<int32_t>(json, "a", "f"), 2147483647);
+  EXPECT_EQ(json_field<int64_t>(json, "b", "f"), 2147483648);
+  EXPECT_EQ(json_field<uint64_t>(json, "d", "f"), 9223372036854775808u);
+  EXPECT_THAT(
+      error(int32_t(), "b"),
+      testing::HasSubstr("\"b\" is 2147483648, expected a whole number from -2147483648 to 2147483647"));
+  EXPECT_THAT(error(int64_t(), "d"), testing::HasSubstr("\"d\" is 9223372036854775808"));
+  EXPECT_THAT(error(uint64_t(), "c"), testing::HasSubstr("\"c\" is -1"));
+}
+
 }  // namespace
 }  // namespace dmoerm

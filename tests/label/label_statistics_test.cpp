@@ -18,13 +18,13 @@ using ::testing::IsEmpty;
 
 class LabelStatisticsTest : public TemporaryDirectoryTest {
  protected:
-  void add(const std::string& id, const std::string& point, Vote ab, Vote ba) {
+  void add(const std::string& id, const std::string& point, Vote ab, Vote ba, int32_t b = 1) {
     CapabilityLabel label;
     label.id = id;
     label.task = "t";
     label.point = point;
     label.judge = "j";
-    label.b = 1;
+    label.b = b;
     label.hash = hash_;
     label.ab = {ab};
     label.ba = {ba};
@@ -80,6 +80,10 @@ TEST_F(LabelStatisticsTest, ComparesWithRanks) {
   const LabelCounts counts = measure(true).points[0].counts;
   EXPECT_EQ(counts.ranked, 3);  // the last is a tie of people
   EXPECT_EQ(counts.agreeing, 2);
+  const std::string whole = text_;
+  add("3", "y", Vote::A, Vote::A, 2);
+  EXPECT_THAT(error_of([&] { measure(true); }), HasSubstr("about answer 2, the record has 2"));
+  text_ = whole;
   hash_ = "other";
   add("2", "y", Vote::A, Vote::A);
   EXPECT_THAT(error_of([&] { measure(true); }), HasSubstr("made for other answers"));

@@ -102,6 +102,7 @@ TEST_F(LabelFiles, RefusesWhatItCannotDo) {
   refuses({.judge = "world", .points = {"wit"}}, "\"wit\" is not one of the world's");
   refuses({.tasks = "t.toml", .points = {"wit"}}, "not both");
   refuses({.tasks = directory_ / "none.toml"}, "none.toml");
+  refuses({.points = {"novelty", "reasoning", "novelty"}}, "novelty, reasoning, novelty, expected each once");
   refuses({.points = {"novelty"}, .options = {.votes = 0}}, "votes is 0");
 }
 

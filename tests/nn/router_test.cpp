@@ -2,6 +2,7 @@
 #include "dmoerm/nn/router.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
@@ -86,6 +87,71 @@ TEST(TopKRouter, EqualsBruteForce) {
     }
     if (config.normalize)
       expect_near(routing.weight_Tk.sum(1), torch::full({60}, config.scale, torch::kFloat64), 1e-12, name);
+  }
+}
+
+std::vector<int64_t> best_of(const std::vector<double>& values, int64_t count) {
+  std::vector<int64_t> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[a] > values[b]; });
+  order.resize(count);
+  return order;
+}
+
+std::vector<double> weights_by_expert(const Routing& routing, int64_t t, int64_t num_experts) {
+  std::vector<double> result(num_experts, 0.0);
+  for (int64_t k = 0; k < routing.expert_Tk.size(1); ++k)
+    result[routing.expert_Tk[t][k].item<int64_t>()] += routing.weight_Tk[t][k].item<double>();
+  return result;
+}
+
+// group_limited_greedy of transformers' DeepSeek-V2: a group is worth its best score, the scores of the other
+// groups become 0, and the k best of what is left are the weights. With large logits most scores are 0 too.
+TEST(TopKRouter, GroupLimitedChoiceOfDeepseekV2) {
+  const RouterConfig config = {12, 5, RouterScore::Softmax, false, 16, false, 4, 2, 1};
+  for (const double height : {1.0, 400.0}) {
+    const Tensor weight_ED = random_tensor("v2", {12, 6}, height, torch::kFloat64);
+    const Tensor x_TD = random_tensor("x", {60, 6}, 1, torch::kFloat64);
+    const Routing routing = TopKRouter(config, weight_ED).route(x_TD);
+    for (int64_t t = 0; t < 60; ++t) {
+      const Tensor scores_E = torch::mv(weight_ED, x_TD[t]).softmax(0);
+      std::vector<double> score(scores_E.data_ptr<double>(), scores_E.data_ptr<double>() + 12), group,
+          expected(12);
+      for (int64_t g = 0; g < 4; ++g) group.push_back(*std::max_element(&score[3 * g], &score[3 * g] + 3));
+      const std::vector<int64_t> best = best_of(group, 2);
+      for (int64_t e = 0; e < 12; ++e)
+        if (std::find(best.begin(), best.end(), e / 3) == best.end()) score[e] = 0;
+      for (const int64_t e : best_of(score, 5)) expected[e] = 16 * score[e];
+      const std::vector<double> found = weights_by_expert(routing, t, 12);
+      for (int64_t e = 0; e < 12; ++e) EXPECT_NEAR(found[e], expected[e], 1e-11) << height << " row " << t;
+    }
+  }
+}
+
+// transformers' DeepSeek-V3 masks the other groups with minus infinity: where biases make every score of the
+// chosen groups negative, an expert of another group is still not taken.
+TEST(TopKRouter, NegativeCorrectionBiasesStayInsideTheBestGroups) {
+  const RouterConfig config = {12, 5, RouterScore::Sigmoid, true, 2.5, true, 4, 2, 2};
+  const Tensor weight_ED = random_tensor("v3", {12, 6}, 1, torch::kFloat64);
+  const Tensor x_TD = random_tensor("x", {60, 6}, 1, torch::kFloat64);
+  const Tensor bias_E = -3 + random_tensor("bias", {12}, 0.5, torch::kFloat64);
+  const Routing routing = TopKRouter(config, weight_ED, bias_E).route(x_TD);
+  for (int64_t t = 0; t < 60; ++t) {
+    const Tensor scores_E = torch::mv(weight_ED, x_TD[t]).sigmoid(), choice_E = scores_E + bias_E;
+    std::vector<double> choice(choice_E.data_ptr<double>(), choice_E.data_ptr<double>() + 12), group,
+        expected(12);
+    for (int64_t g = 0; g < 4; ++g) {
+      const std::vector<double> in_group(&choice[3 * g], &choice[3 * g] + 3);
+      const std::vector<int64_t> two = best_of(in_group, 2);
+      group.push_back(in_group[two[0]] + in_group[two[1]]);
+    }
+    const std::vector<int64_t> best = best_of(group, 2);
+    for (int64_t e = 0; e < 12; ++e)
+      if (std::find(best.begin(), best.end(), e / 3) == best.end()) choice[e] = -INFINITY;
+    double sum = 0;
+    for (const int64_t e : best_of(choice, 5)) sum += expected[e] = scores_E[e].item<double>();
+    const std::vector<double> found = weights_by_expert(routing, t, 12);
+    for (int64_t e = 0; e < 12; ++e) EXPECT_NEAR(found[e], 2.5 * expected[e] / sum, 1e-12) << " row " << t;
   }
 }
 

@@ -52,37 +52,96 @@ TEST_F(PreferenceObjectiveTest, GradientDoesNotDependOnTheTokenBudget) {
   }
 }
 
-// What a router loss adds to the gradient is in proportion to its weight, in every scope.
-TEST_F(PreferenceObjectiveTest, RouterLossesAreAddedByWeight) {
-  const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
-  nn::DecoderConfig config = tiny_config();
-  config.moe.emplace();
-  config.moe->router = {4, 2, nn::RouterScore::Softmax, true};
-  config.moe->intermediate_size = 8;
-  const std::string gate = "layers.0.mlp.gate.weight";
-  const auto gate_gradient = [&](const nn::DecoderConfig& shape, int64_t budget,
-                                 nn::RouterLossOptions losses) {
-    nn::Decoder decoder(shape, 3);
-    PreferenceOptions options;
-    options.token_budget = budget;
-    options.router_loss = losses;
+class RouterLossesTest : public TrainTest {
+ protected:
+  static nn::DecoderConfig moe_config() {
+    nn::DecoderConfig config = tiny_config();
+    config.moe.emplace();
+    config.moe->router = {4, 2, nn::RouterScore::Softmax, true};
+    config.moe->intermediate_size = 8;
+    return config;
+  }
+
+  // Of one step over the groups with these losses.
+  static std::map<std::string, Tensor> step_gradients(const data::GroupStore& store,
+                                                      const nn::DecoderConfig& config,
+                                                      std::vector<int64_t> step, PreferenceOptions options) {
+    nn::Decoder decoder(config, 3);
     std::vector<PreferenceLane> lanes;
     lanes.push_back(make_lane("m", human_examples(store, all_groups(store)), random_head(1, 16, 5)));
     PreferenceObjective objective(store, decoder, true, std::move(lanes), options, 1);
-    objective.accumulate({0, {{0, 1, 2, 3, 4}}});
-    return gradients(objective, 0).at(gate);
-  };
-  for (const int64_t budget : {100000, 20}) {
-    const Tensor none = gate_gradient(config, budget, {});
-    for (const auto scope :
-         {nn::BalanceScope::MicroBatch, nn::BalanceScope::Group, nn::BalanceScope::Global}) {
-      const Tensor once = gate_gradient(config, budget, {1, 0.5, scope}) - none;
-      const Tensor twice = gate_gradient(config, budget, {2, 1, scope}) - none;
-      EXPECT_GT(once.abs().max().item<double>(), 1e-4) << budget;
-      EXPECT_LT((twice - 2 * once).abs().max().item<double>(), 1e-5) << budget;
-    }
+    objective.accumulate({0, {std::move(step)}});
+    return gradients(objective, 0);
   }
-  EXPECT_THROW(gate_gradient(tiny_config(), 100, {1, 0}), Error);
+};
+
+PreferenceOptions with_losses(nn::RouterLossOptions losses, int64_t budget, bool share = true) {
+  PreferenceOptions options;
+  options.router_loss = losses;
+  options.token_budget = budget;
+  options.share_prefix = share;
+  return options;
+}
+
+// 60 holds a group or two, 20 is below every group: they are computed in parts that repeat their prompt.
+TEST_F(RouterLossesTest, DoNotDependOnTheTokenBudget) {
+  const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
+  const std::vector<int64_t> step = {0, 1, 2, 3, 4};
+  const std::string gate = "layers.0.mlp.gate.weight";
+  const auto none = step_gradients(store, moe_config(), step, with_losses({}, 100000));
+  for (const nn::RouterLossOptions losses :
+       {nn::RouterLossOptions{0, 2}, {2, 0, nn::BalanceScope::Group}, {2, 1, nn::BalanceScope::Group}}) {
+    const auto whole = step_gradients(store, moe_config(), step, with_losses(losses, 100000));
+    EXPECT_GT((whole.at(gate) - none.at(gate)).abs().max().item<double>(), 1e-3);
+    for (const int64_t budget : {60, 20, 1})
+      EXPECT_LT(
+          largest_difference(whole, step_gradients(store, moe_config(), step, with_losses(losses, budget))),
+          1e-5)
+          << "balance " << losses.balance << " z " << losses.z << " budget " << budget;
+    EXPECT_LT(largest_difference(whole, step_gradients(store, moe_config(), step,
+                                                       with_losses(losses, 100000, /*share=*/false))),
+              1e-5)
+        << "balance " << losses.balance << " z " << losses.z << " unshared";
+  }
+}
+
+// What one batch adds to the gradient is that of nn::router_loss.
+TEST_F(RouterLossesTest, OfOneBatchAreThoseOfItsPass) {
+  const data::GroupStore store = make_store(random_records(6, 5, 50, 7));
+  const std::vector<int64_t> step = {0, 1, 2, 3, 4};
+  std::vector<data::PackItem> items;
+  std::vector<data::PromptGroup> groups;
+  std::vector<int64_t> group_R;
+  for (const int64_t group : step) groups.push_back(store.get(group));
+  for (const int64_t group : step)
+    for (const auto& sequence : groups[group].sequences) {
+      items.push_back({sequence, group, -1});
+      group_R.push_back(group);
+    }
+  const auto none = step_gradients(store, moe_config(), step, with_losses({}, 100000));
+  for (const auto scope : {nn::BalanceScope::MicroBatch, nn::BalanceScope::Group, nn::BalanceScope::Global}) {
+    const nn::RouterLossOptions losses = {2, 1, scope};
+    nn::Decoder decoder(moe_config(), 3);
+    decoder.set_requires_grad(true);
+    const data::PackedBatch packed = data::pack(items);
+    const nn::Batch batch = nn::to_device(packed, torch::kCPU);
+    nn::RoutingTrace trace;
+    nn::RoutingOptions routing;
+    routing.trace = &trace;
+    decoder.last_hidden(batch, nullptr, routing);
+    nn::StepRows rows;
+    rows.add(packed, group_R);
+    nn::StepLoads loads;
+    nn::router_loss(trace, batch, rows, losses, loads).backward();
+    const auto found = step_gradients(store, moe_config(), step, with_losses(losses, 100000));
+    for (const auto& [name, weight] : decoder.weights()) {
+      const Tensor added = found.at(name) - none.at(name);
+      const Tensor expected = weight.grad().defined() ? weight.grad() : torch::zeros_like(weight);
+      EXPECT_LT((added - expected).abs().max().item<double>(), 1e-5) << name;
+    }
+    EXPECT_GT(decoder.weights().at("layers.0.mlp.gate.weight").grad().abs().max().item<double>(), 1e-3);
+  }
+  EXPECT_THROW(step_gradients(store, tiny_config(), step, with_losses({1, 0}, 100)), Error);
 }
 
 TEST_F(PreferenceObjectiveTest, SharingPrefixesChangesNothingEvenUnderDropout) {
