@@ -16,6 +16,9 @@ bool on_cuda(const Tensor&) {
 bool takes_row_dropout(const Tensor&, const Tensor&) {
   return false;
 }
+bool takes_top_k(const Tensor&) {
+  return false;
+}
 bool takes_moe_rows(const Tensor&) {
   return false;
 }
@@ -52,6 +55,9 @@ CombineGradients combine_rows_backward_cuda(const Tensor&, const Tensor&, const 
   without_cuda();
 }
 void row_dropout_cuda_(const Tensor&, const Tensor&, const Tensor&, const RowDropoutConstants&) {
+  without_cuda();
+}
+Tensor top_k_cuda(const Tensor&, int64_t) {
   without_cuda();
 }
 void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {
