@@ -6,6 +6,8 @@
 #include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/random.h"
+#include "dmoerm/ops/float32_linear.h"
+#include "dmoerm/ops/top_k.h"
 
 namespace dmoerm::nn {
 namespace {
@@ -31,13 +33,12 @@ TopKRouter::TopKRouter(const RouterConfig& config, Tensor weight_ED, Tensor bias
 }
 
 Routing TopKRouter::route(const Tensor& x_TD) const {
-  const auto type = x_TD.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   Routing routing;
-  routing.logits_TE = torch::linear(x_TD.to(type), weight_ED_.to(type));
+  routing.logits_TE = ops::float32_linear(x_TD, weight_ED_);
   if (noise_.deviation > 0)
-    routing.logits_TE =
-        routing.logits_TE +
-        copy_to_device(normal_noise(noise_, x_TD.size(0), config_.num_experts), x_TD.device()).to(type);
+    routing.logits_TE = routing.logits_TE +
+                        copy_to_device(normal_noise(noise_, x_TD.size(0), config_.num_experts), x_TD.device())
+                            .to(routing.logits_TE.scalar_type());
   routing.scores_TE =
       config_.score == RouterScore::Softmax ? routing.logits_TE.softmax(1) : routing.logits_TE.sigmoid();
   routing.expert_Tk = choose(routing.scores_TE.detach());
@@ -53,7 +54,7 @@ Tensor TopKRouter::choose(const Tensor& scores_TE) const {
   if (config_.top_groups < config_.num_groups)
     choice_TE =
         choice_TE.masked_fill(outside_best_groups(choice_TE), -std::numeric_limits<double>::infinity());
-  return std::get<1>(choice_TE.topk(config_.top_k, 1));
+  return ops::top_k(choice_TE, config_.top_k);
 }
 
 Tensor TopKRouter::outside_best_groups(const Tensor& choice_TE) const {
@@ -61,7 +62,7 @@ Tensor TopKRouter::outside_best_groups(const Tensor& choice_TE) const {
   const int64_t group_size = config_.num_experts / num_groups;
   const Tensor score_TG =
       std::get<0>(choice_TE.view({num_rows, num_groups, group_size}).topk(config_.group_best, 2)).sum(2);
-  const Tensor best = std::get<1>(score_TG.topk(config_.top_groups, 1));
+  const Tensor best = ops::top_k(score_TG, config_.top_groups);
   const Tensor outside_TG = torch::ones(score_TG.sizes(), score_TG.options().dtype(torch::kBool));
   return outside_TG.scatter(1, best, false).unsqueeze(2).expand({-1, -1, group_size}).flatten(1);
 }

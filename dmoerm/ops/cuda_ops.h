@@ -34,6 +34,8 @@ bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI);
 // times its rows: [O, N], [N, I] -> [E, O, I]. end_E: int32, the end of each group among the N.
 Tensor grouped_mm_cuda(const Tensor& x, const Tensor& y, const Tensor& end_E);
 Tensor float32_mm_cuda(const Tensor& x, const Tensor& y);  // of bfloat16 or float16
+bool takes_top_k(const Tensor& x_TE);                      // float32 with at most 512 columns
+Tensor top_k_cuda(const Tensor& x_TE, int64_t k);
 // Whether the next two take rows like x's: those of on_cuda() whose size is a multiple of 16 bytes.
 bool takes_moe_rows(const Tensor& x_TD);
 Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& place_N, int64_t top_k);

@@ -13,6 +13,9 @@ namespace {
 bool on_cuda(const Tensor&) {
   return false;
 }
+bool takes_top_k(const Tensor&) {
+  return false;
+}
 bool takes_moe_rows(const Tensor&) {
   return false;
 }
@@ -55,6 +58,9 @@ void row_dropout_cuda(const Tensor&, const Tensor&, const Tensor&, uint32_t, dou
   without_cuda();
 }
 Tensor weighted_rows_cuda(const Tensor&, const Tensor&, const Tensor&) {
+  without_cuda();
+}
+Tensor top_k_cuda(const Tensor&, int64_t) {
   without_cuda();
 }
 void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {

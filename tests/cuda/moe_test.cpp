@@ -3,10 +3,13 @@
 #include <c10/cuda/CUDAFunctions.h>
 
 #include <array>
+#include <limits>
 
 #include "dmoerm/nn/moe_layer.h"
 #include "dmoerm/nn/rotary_frequencies.h"
 #include "dmoerm/ops/expert_linear.h"
+#include "dmoerm/ops/float32_linear.h"
+#include "dmoerm/ops/top_k.h"
 #include "tests/nn/tiny_moe.h"
 #include "tests/ops/testing.h"
 
@@ -243,6 +246,52 @@ TEST_F(CudaMoe, RowDropoutDrawsWhatTheHostDraws) {
     const Tensor sum = x.narrow(0, 10, 60).to(torch::kCUDA).clone();
     mask.add_to(sum, sum.clone(), 10);
     EXPECT_LT(ops::relative_error(sum.cpu(), (x + expected).narrow(0, 10, 60)), 1e-6) << width;
+  }
+}
+
+TEST_F(CudaMoe, TopKEqualsAStableSort) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
+  torch::manual_seed(6);
+  for (const int64_t columns : {1, 8, 31, 64, 100, 256, 512, 700})
+    for (const int64_t rows : {0, 1, 333}) {
+      const int64_t k = std::min<int64_t>(columns, 8);
+      Tensor x = torch::randn({rows, columns});
+      if (columns <= 512)
+        x = torch::where(x > 0, x, (x * 3).round());  // equal ones: the first is taken first
+      if (rows > 5 && columns > 8 && columns <= 512) {
+        x[0][5] = nan;
+        x[1].fill_(nan);
+        x[2].fill_(-infinity);
+        x[3][7] = infinity;
+        x[4].fill_(0.0f);
+        x[4][3] = -0.0f;
+      }
+      const Tensor expected = std::get<1>(x.sort(/*stable=*/true, 1, /*descending=*/true)).narrow(1, 0, k);
+      EXPECT_TRUE(torch::equal(ops::top_k(x.to(torch::kCUDA), k).cpu(), expected))
+          << rows << " rows, " << columns << " columns";
+    }
+}
+
+TEST_F(CudaMoe, Float32LinearEqualsReference) {
+  for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kFloat16}) {
+    torch::manual_seed(7);
+    const auto leaves = ops::as_leaves({torch::randn({300, 512}, torch::kCUDA).to(type),
+                                        (torch::randn({13, 512}, torch::kCUDA) * 0.05).to(type)});
+    const auto exact = ops::as_leaves(
+        {leaves[0].detach().cpu().to(torch::kFloat64), leaves[1].detach().cpu().to(torch::kFloat64)});
+    const Tensor expected = ops::float32_linear(exact[0], exact[1]);
+    const Tensor actual = ops::float32_linear(leaves[0], leaves[1]);
+    EXPECT_EQ(actual.scalar_type(), torch::kFloat32);
+    EXPECT_LT(ops::relative_error(actual.cpu(), expected), 1e-5) << toString(type);
+    const Tensor direction = torch::randn({300, 13});
+    const auto expected_grads = ops::gradients(expected, direction.to(torch::kFloat64), exact);
+    const auto actual_grads = ops::gradients(actual, direction.to(torch::kCUDA), leaves);
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(actual_grads[i].scalar_type(), type);
+      EXPECT_LT(ops::relative_error(actual_grads[i].cpu(), expected_grads[i]), tolerance_of(type))
+          << toString(type) << " gradient " << i;
+    }
   }
 }
 

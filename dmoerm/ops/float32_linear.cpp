@@ -1,0 +1,41 @@
+#include "dmoerm/ops/float32_linear.h"
+
+#include "dmoerm/ops/cuda_ops.h"
+
+namespace dmoerm::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// On a GPU rows need no float32 copy: products of two bfloat16 or float16 numbers are exact in float32, in
+// which they are added up.
+class Float32LinearCuda : public torch::autograd::Function<Float32LinearCuda> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x_TI, const Tensor& weight_OI) {
+    context->save_for_backward({x_TI, weight_OI});
+    return float32_mm_cuda(x_TI, weight_OI.t());
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const variable_list saved = context->get_saved_variables();
+    const Tensor &x_TI = saved[0], &weight_OI = saved[1];
+    variable_list result(2);
+    if (context->needs_input_grad(0))
+      result[0] = torch::mm(grads[0], weight_OI.to(torch::kFloat32)).to(x_TI.scalar_type());
+    if (context->needs_input_grad(1))
+      result[1] = torch::mm(grads[0].t(), x_TI.to(torch::kFloat32)).to(weight_OI.scalar_type());
+    return result;
+  }
+};
+
+}  // namespace
+
+Tensor float32_linear(const Tensor& x_TI, const Tensor& weight_OI) {
+  const auto type = x_TI.scalar_type();
+  if (on_cuda(x_TI) && type != torch::kFloat32 && weight_OI.scalar_type() == type)
+    return Float32LinearCuda::apply(x_TI, weight_OI);
+  const auto sum_type = type == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  return torch::linear(x_TI.to(sum_type), weight_OI.to(sum_type));
+}
+
+}  // namespace dmoerm::ops
