@@ -91,8 +91,7 @@ Tensor moe_experts(const ForwardPass& pass, int64_t layer, const Tensor& x_ND, c
     return ops::grouped_linear(x, pass.weight(prefix + name), {}, plan.offsets, updates, dropout);
   };
   const Tensor h_NF = grouped("gate_up_proj", x_ND, {{"gate_up_proj"}, {"gate_proj"}, {"up_proj", width}});
-  const Tensor a_NF = gated(pass.config().activation, h_NF.narrow(1, 0, width), h_NF.narrow(1, width, width));
-  return grouped("down_proj", a_NF, {{"down_proj"}});
+  return grouped("down_proj", gated_halves(pass.config().activation, h_NF), {{"down_proj"}});
 }
 
 }  // namespace dmoerm::nn
