@@ -61,7 +61,7 @@ TEST_F(CudaMoe, DispatchEqualsTheHosts) {
       expect_same_plan(torch::randint(experts, {rows, top_k}, type), experts, what);
       expect_same_plan(torch::full({rows, top_k}, experts - 1, type), experts, what + ", the last takes all");
       expect_same_plan(torch::zeros({rows, top_k}, type), experts, what + ", the first takes all");
-      expect_same_plan(torch::randint(experts, {rows, top_k}, type) / 3 * 2 % experts, experts,
+      expect_same_plan(torch::randint(experts, {rows, top_k}, type).floor_divide(3) * 2 % experts, experts,
                        what + ", experts without rows");
     }
 }
