@@ -14,9 +14,10 @@ inline Tensor copy_to_device(const Tensor& x, torch::Device device) {
   return x.pin_memory().to(device, /*non_blocking=*/true);
 }
 
+// In the values' own type (torch::tensor alone would widen int32).
 template <typename T>
 Tensor copy_to_device(const std::vector<T>& values, torch::Device device) {
-  return copy_to_device(torch::tensor(values), device);
+  return copy_to_device(torch::tensor(values, c10::CppTypeToScalarType<T>::value), device);
 }
 
 }  // namespace dmoerm

@@ -215,7 +215,7 @@ TEST_F(CudaMoe, GroupedLinearNeverWaits) {
     for (const double dropout : {0.0, 0.1}) {
       const Grouped p = grouped_problem({kUneven, 64, 96, false, with_updates}, torch::kBFloat16);
       const std::vector<int32_t> ends(p.offsets.begin() + 1, p.offsets.end());
-      const Tensor end_E = torch::tensor(ends).to(torch::kCUDA);
+      const Tensor end_E = torch::tensor(ends, torch::kInt32).to(torch::kCUDA);
       const ops::GroupOffsets offsets{end_E};
       std::vector<Tensor> leaves = p.leaves();
       if (with_updates) leaves.resize(leaves.size() - 2);  // the update without rows
