@@ -34,8 +34,9 @@ DoubleLayerModel five_tasks() {
 }
 
 int64_t base_bytes() {
+  const models::Checkpoint checkpoint = tiny_checkpoint(1);
   int64_t bytes = 0;
-  for (const auto& [name, weight] : tiny_checkpoint(1).decoder->weights())
+  for (const auto& [name, weight] : checkpoint.decoder->weights())
     bytes += static_cast<int64_t>(weight.nbytes());
   return bytes;
 }
