@@ -167,7 +167,7 @@ TEST_F(HttpJudgeTest, ObeysTheTimeout) {
   LabelRun run = small_run(server);
   run.http.timeout = 0.2;
   EXPECT_LT(seconds_of([&] { EXPECT_EQ(label_files(run).total.kept, 1); }), 10);
-  EXPECT_EQ(server.num_requests(), 3);
+  EXPECT_GE(server.num_requests(), 3);  // on a busy machine an answer may come too late as well
 }
 
 TEST_F(HttpJudgeTest, WaitsForAServerThatIsNotThereYet) {
