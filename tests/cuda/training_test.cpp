@@ -15,54 +15,17 @@ class CudaTraining : public TrainTest {
     if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU";
   }
 
-  static std::vector<int32_t> ids(const SafeTensors& file, const std::string& name) {
-    const Tensor values = file.tensor(name).to(torch::kInt32).contiguous();
-    return {values.data_ptr<int32_t>(), values.data_ptr<int32_t>() + values.numel()};
-  }
-
-  data::GroupStore trace_store(const SafeTensors& trace) {
-    std::vector<data::PreferenceRecord> records;
-    for (int i = 0; i < 4; ++i) {
-      data::PreferenceRecord record;
-      record.id = std::to_string(i);
-      record.is_ids = true;
-      record.prompt_ids = ids(trace, fmt::format("prompt.{}", i));
-      record.response_ids = {ids(trace, fmt::format("chosen.{}", i)),
-                             ids(trace, fmt::format("rejected.{}", i))};
-      record.ranks = {1, 2};
-      records.push_back(std::move(record));
-    }
-    return make_store(records);
-  }
-
-  // The lines of the eight steps.
-  std::vector<Json> train_trace(const data::GroupStore& store, torch::ScalarType type, int64_t budget,
-                                const std::string& name) {
+  std::vector<Json> train_trace_on_gpu(const data::GroupStore& store, torch::ScalarType type, int64_t budget,
+                                       const std::string& name) {
     models::Checkpoint base = models::load_checkpoint(kFixtures / "llama-seq", {torch::kCUDA, type});
-    RunDirectory run(directory_ / name, false);
-    run.begin({{"test", 1}});
-    StageContext context{run, store, 1, 1e12};
-    PreferenceStage stage;
-    stage.train = {
-        .epochs = 8, .batch = 4, .lr = 1e-3, .weight_decay = 0.01, .clip = 1.0, .keep_best = false};
-    stage.train.schedule = {"constant", 0, 1};
-    stage.preference.token_budget = budget;
-    PreferenceLane lane;
-    lane.name = "model";
-    lane.head_PD = new_head(base, 1, 1);
-    lane.train = human_examples(store, all_groups(store));
-    train_whole(context, "trace", base, std::move(lane), stage);
-    std::vector<Json> lines;
-    for (const Json& line : metrics(directory_ / name))
-      if (line.contains("loss")) lines.push_back(line);
-    return lines;
+    return train_trace(store, base, budget, name);
   }
 };
 
 TEST_F(CudaTraining, Float32FollowsTheReferencesTrace) {
   const SafeTensors trace(kFixtures / "train_trace.safetensors");
-  const data::GroupStore store = trace_store(trace);
-  const std::vector<Json> lines = train_trace(store, torch::kFloat32, 8192, "run");
+  const data::GroupStore store = make_store(trace_records(trace));
+  const std::vector<Json> lines = train_trace_on_gpu(store, torch::kFloat32, 8192, "run");
   ASSERT_EQ(lines.size(), 8);
   for (int step = 0; step < 8; ++step) {
     EXPECT_NEAR(lines[step]["loss"].get<double>() / trace.tensor("losses")[step].item<double>(), 1, 2e-4)
@@ -75,10 +38,10 @@ TEST_F(CudaTraining, Float32FollowsTheReferencesTrace) {
 
 TEST_F(CudaTraining, BFloat16FollowsItNearby) {
   const SafeTensors trace(kFixtures / "train_trace.safetensors");
-  const data::GroupStore store = trace_store(trace);
+  const data::GroupStore store = make_store(trace_records(trace));
   for (const int64_t budget : {8192, 20}) {  // one batch a step; several, and groups in chunks
     const std::vector<Json> lines =
-        train_trace(store, torch::kBFloat16, budget, fmt::format("run{}", budget));
+        train_trace_on_gpu(store, torch::kBFloat16, budget, fmt::format("run{}", budget));
     ASSERT_EQ(lines.size(), 8);
     for (int step = 0; step < 8; ++step)
       EXPECT_NEAR(lines[step]["loss"].get<double>(), trace.tensor("losses")[step].item<double>(), 4e-2)

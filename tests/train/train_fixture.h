@@ -12,6 +12,7 @@
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
 #include "dmoerm/core/random.h"
+#include "dmoerm/core/safetensors.h"
 #include "dmoerm/data/group_store.h"
 #include "dmoerm/models/adapter.h"
 #include "dmoerm/train/stages.h"
@@ -100,6 +101,47 @@ class TrainTest : public ::testing::Test {
     std::vector<float> values(rows * width);
     for (float& value : values) value = static_cast<float>(0.3 * random.normal());
     return torch::tensor(values).view({rows, width});
+  }
+
+  // The pairs of train_trace.safetensors.
+  static std::vector<data::PreferenceRecord> trace_records(const SafeTensors& trace) {
+    const auto ids = [&](const char* part, int pair) -> std::vector<int32_t> {
+      const Tensor values = trace.tensor(fmt::format("{}.{}", part, pair)).to(torch::kInt32).contiguous();
+      return {values.data_ptr<int32_t>(), values.data_ptr<int32_t>() + values.numel()};
+    };
+    std::vector<data::PreferenceRecord> records;
+    for (int i = 0; i < 4; ++i) {
+      data::PreferenceRecord record;
+      record.id = std::to_string(i);
+      record.is_ids = true;
+      record.prompt_ids = ids("prompt", i);
+      record.response_ids = {ids("chosen", i), ids("rejected", i)};
+      record.ranks = {1, 2};
+      records.push_back(std::move(record));
+    }
+    return records;
+  }
+
+  // Trains `base` as the reference did; the metrics lines of its eight steps.
+  std::vector<Json> train_trace(const data::GroupStore& store, models::Checkpoint& base, int64_t token_budget,
+                                const std::string& name) {
+    RunDirectory run(directory_ / name, false);
+    run.begin({{"test", 1}});
+    StageContext context{run, store, 1, 1e12};
+    PreferenceStage stage;
+    stage.train = {
+        .epochs = 8, .batch = 4, .lr = 1e-3, .weight_decay = 0.01, .clip = 1.0, .keep_best = false};
+    stage.train.schedule = {"constant", 0, 1};
+    stage.preference.token_budget = token_budget;
+    PreferenceLane lane;
+    lane.name = "model";
+    lane.head_PD = new_head(base, 1, 1);
+    lane.train = human_examples(store, all_groups(store));
+    train_whole(context, "trace", base, std::move(lane), stage);
+    std::vector<Json> lines;
+    for (const Json& line : metrics(directory_ / name))
+      if (line.contains("loss")) lines.push_back(line);
+    return lines;
   }
 
   std::vector<Json> metrics(const fs::path& run) const {
