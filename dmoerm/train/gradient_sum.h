@@ -9,7 +9,7 @@ namespace dmoerm::train {
 // small terms would be lost in a bfloat16 sum. Before the first of several passes.
 inline void sum_gradients_in_float32(const NamedParameters& parameters) {
   for (const auto& [name, parameter] : parameters) {
-    if (parameter.element_size() >= 4 || parameter.grad().defined() || !parameter.requires_grad()) continue;
+    if (!is_narrow(parameter) || parameter.grad().defined() || !parameter.requires_grad()) continue;
     const Tensor handle = parameter;
     handle.mutable_grad() =
         torch::zeros(parameter.sizes(), parameter.options().dtype(torch::kFloat32).requires_grad(false));

@@ -15,6 +15,11 @@ namespace dmoerm::train {
 // Leaves, in a fixed order: float32, or narrower (the trainer then keeps float32 masters).
 using NamedParameters = std::vector<std::pair<std::string, Tensor>>;
 
+// Trained through a float32 master, and its gradient summed in float32.
+inline bool is_narrow(const Tensor& parameter) {
+  return parameter.element_size() < 4;
+}
+
 // One optimizer step: the examples of each lane (none: the lane rests).
 struct StepRequest {
   int64_t step = 0;

@@ -39,7 +39,7 @@ struct PreferenceOptions {
   int64_t token_budget = 8192;  // computed tokens a micro-batch
   double label_smoothing = 0, centering = 0;
   bool share_prefix = true;
-  std::string early_stop = "accuracy";  // or "loss": what the held-out score is
+  std::string early_stop = "accuracy";     // or "loss": what the held-out score is
   nn::RouterLossOptions router_loss = {};  // of a base with MoE layers that is trained whole
 };
 

@@ -64,9 +64,8 @@ Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std:
     if (options_.max_steps > 0) lane.total_steps = std::min(lane.total_steps, options_.max_steps);
     lane.eval_every = options_.eval_every > 0 ? options_.eval_every : steps_an_epoch;
     for (const auto& [name, parameter] : lane.parameters) {
-      const bool narrow = parameter.element_size() < 4;
-      lane.masters.push_back(narrow ? parameter.detach().to(torch::kFloat32) : Tensor());
-      const Tensor& value = narrow ? lane.masters.back() : parameter;
+      lane.masters.push_back(is_narrow(parameter) ? parameter.detach().to(torch::kFloat32) : Tensor());
+      const Tensor& value = is_narrow(parameter) ? lane.masters.back() : parameter;
       lane.first_moments.push_back(torch::zeros_like(value).requires_grad_(false));
       lane.second_moments.push_back(torch::zeros_like(lane.first_moments.back()));
       lane.best.push_back(parameter.detach().clone());
