@@ -73,6 +73,7 @@ void adamw_(std::span<AdamWSlot> slots, const AdamWStep& options) {
   for (AdamWSlot& slot : slots) {
     if (!slot.gradient.defined()) continue;
     const Tensor& value = slot.master.defined() ? slot.master : slot.parameter;
+    DMOERM_ASSERT(!slot.master.defined() || slot.parameter.element_size() < slot.master.element_size());
     DMOERM_ASSERT(value.scalar_type() == torch::kFloat32 || value.scalar_type() == torch::kFloat64);
     for (const Tensor& part : {slot.gradient, slot.first_moment, slot.second_moment, value})
       DMOERM_ASSERT(part.sizes() == slot.parameter.sizes());

@@ -1,8 +1,8 @@
 #include "dmoerm/ops/cuda/adamw.h"
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 

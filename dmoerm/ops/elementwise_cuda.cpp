@@ -1,8 +1,8 @@
 // Rotary positions and SwiGLU on a GPU.
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda/elementwise.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -49,36 +49,22 @@ Tensor with_unit_stride(const Tensor& x) {
   return x.dim() == 2 && x.stride(1) == 1 ? x : x.contiguous().view({-1, x.size(-1)});
 }
 
+SwigluInputs inputs_of(const Tensor& gate, const Tensor& up) {
+  return {float_type(gate), gate.data_ptr(), up.data_ptr(), gate.size(0),
+          gate.size(1),     gate.stride(0),  up.stride(0)};
+}
+
 Tensor run_swiglu(const Tensor& gate, const Tensor& up) {
   const Tensor y = torch::empty(gate.sizes(), gate.options());
-  Swiglu problem = {};
-  problem.type = float_type(gate);
-  problem.gate = gate.data_ptr();
-  problem.up = up.data_ptr();
-  problem.y = y.data_ptr();
-  problem.rows = gate.size(0);
-  problem.width = gate.size(1);
-  problem.gate_stride = gate.stride(0);
-  problem.up_stride = up.stride(0);
-  check_cuda(swiglu_forward(problem, current_stream(gate)), "swiglu");
+  check_cuda(swiglu_forward({inputs_of(gate, up), y.data_ptr()}, current_stream(gate)), "swiglu");
   return y;
 }
 
 // Writes the gradients into grad_gate and grad_up, whose rows lie equally far apart.
 void run_swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& grad_y, const Tensor& grad_gate,
                          const Tensor& grad_up) {
-  SwigluBackward problem = {};
-  problem.type = float_type(gate);
-  problem.gate = gate.data_ptr();
-  problem.up = up.data_ptr();
-  problem.grad_y = grad_y.data_ptr();
-  problem.grad_gate = grad_gate.data_ptr();
-  problem.grad_up = grad_up.data_ptr();
-  problem.rows = gate.size(0);
-  problem.width = gate.size(1);
-  problem.gate_stride = gate.stride(0);
-  problem.up_stride = up.stride(0);
-  problem.grad_stride = grad_gate.stride(0);
+  const SwigluBackward problem = {inputs_of(gate, up), grad_y.data_ptr(), grad_gate.data_ptr(),
+                                  grad_up.data_ptr(), grad_gate.stride(0)};
   check_cuda(swiglu_backward(problem, current_stream(gate)), "swiglu");
 }
 

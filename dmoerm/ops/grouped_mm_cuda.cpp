@@ -2,8 +2,8 @@
 #include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/mm.h>
 
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 namespace {

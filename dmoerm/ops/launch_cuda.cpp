@@ -1,8 +1,8 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 

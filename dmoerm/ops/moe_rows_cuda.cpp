@@ -2,8 +2,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "dmoerm/ops/cuda/moe.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -28,6 +28,23 @@ Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& place_N, int64_t top_k
                          current_stream(from)),
              "gather_rows");
   return to;
+}
+
+Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& slot_Tk) {
+  const Tensor x = x_ND.contiguous(), weight = weight_Tk.to(torch::kFloat32).contiguous(),
+               slot = slot_Tk.contiguous();
+  const Tensor y_TD = torch::empty({slot.size(0), x.size(1)}, x.options());
+  WeightedRows problem = {};
+  problem.type = float_type(x);
+  problem.x = x.data_ptr();
+  problem.slots = slot.data_ptr<int64_t>();
+  problem.weights = weight.data_ptr<float>();
+  problem.y = y_TD.data_ptr();
+  problem.rows = slot.size(0);
+  problem.k = slot.size(1);
+  problem.width = x.size(1);
+  check_cuda(weighted_rows(problem, current_stream(x)), "weighted_rows");
+  return y_TD;
 }
 
 CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,

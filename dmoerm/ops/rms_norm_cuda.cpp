@@ -1,7 +1,7 @@
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda/elementwise.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -101,12 +101,13 @@ class AddRmsNormCuda : public Function<AddRmsNormCuda> {
                                const Tensor& weight_D, double eps) {
     const Tensor x = as_rows(x_TD), weight = fitting_weight(weight_D, x);
     const NormResult result = run_norm(x, as_rows(delta_TD), weight, eps);
+    context->set_materialize_grads(false);  // of a result that is not used there is no gradient to read
     context->save_for_backward({result.sum, weight, result.inverse_rms});
     return {result.sum, result.y};
   }
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    if (!grads[1].defined()) return {grads[0], grads[0], Tensor(), Tensor()};
+    if (!grads[1].defined()) return {grads[0], grads[0], Tensor(), Tensor()};  // the weight has no part in it
     const Tensor grad_sum = grads[0].defined() ? grads[0].contiguous() : Tensor();
     const auto [grad_x, grad_weight] = run_backward(saved[0], saved[1], saved[2], grads[1].contiguous(),
                                                     grad_sum, context->needs_input_grad(2));

@@ -93,7 +93,7 @@ void RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, 
 }
 
 Tensor RowMask::keys_on(torch::Device device) const {
-  if (!device_keys_.defined()) {
+  if (!device_keys_.defined() || device_keys_.device() != device) {
     const std::vector<int64_t> bits(keys_.begin(), keys_.end());
     device_keys_ = copy_to_device(bits, device);
   }
@@ -108,8 +108,8 @@ Tensor RowMask::factors(const Tensor& x_NI, int64_t begin) const {
     low[t] = static_cast<int64_t>(keys_[begin + t] & kLow);
     high[t] = static_cast<int64_t>(keys_[begin + t] >> 32);
   }
-  const Tensor low_N1 = torch::tensor(low, torch::kInt64).to(x_NI.device()).unsqueeze(1);
-  const Tensor high_N1 = torch::tensor(high, torch::kInt64).to(x_NI.device()).unsqueeze(1);
+  const Tensor low_N1 = copy_to_device(low, x_NI.device()).unsqueeze(1);
+  const Tensor high_N1 = copy_to_device(high, x_NI.device()).unsqueeze(1);
   const Tensor column_I = torch::arange(x_NI.size(1), low_N1.options()) * int64_t{0x9e3779b9} & kLow;
   const Tensor kept_NI = mix32(mix32(column_I ^ low_N1) ^ high_N1) >= int64_t{threshold(probability_)};
   return kept_NI.to(x_NI.scalar_type()) * (1 / (1 - probability_));

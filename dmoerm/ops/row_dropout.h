@@ -32,7 +32,7 @@ class RowMask {
 
  private:
   void run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const;
-  Tensor keys_on(torch::Device device) const;  // copied once
+  Tensor keys_on(torch::Device device) const;  // copied once for a device
   double probability_;
   mutable Tensor device_keys_;
   std::vector<uint64_t> keys_;  // hash of seed and row key; empty when there is no dropout

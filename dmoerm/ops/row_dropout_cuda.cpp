@@ -1,9 +1,8 @@
-// Dropout by rows and weighted sums of rows on a GPU.
-#include "dmoerm/ops/cuda/rows.h"
+#include "dmoerm/ops/cuda/row_dropout.h"
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 
@@ -22,23 +21,6 @@ void row_dropout_cuda(const Tensor& x_NI, const Tensor& y_NI, const Tensor& key_
   problem.scale = static_cast<float>(scale);
   problem.add = add;
   check_cuda(row_dropout(problem, current_stream(x_NI)), "row_dropout");
-}
-
-Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& slot_Tk) {
-  const Tensor x = x_ND.contiguous(), weight = weight_Tk.to(torch::kFloat32).contiguous(),
-               slot = slot_Tk.contiguous();
-  const Tensor y_TD = torch::empty({slot.size(0), x.size(1)}, x.options());
-  WeightedRows problem = {};
-  problem.type = float_type(x);
-  problem.x = x.data_ptr();
-  problem.slots = slot.data_ptr<int64_t>();
-  problem.weights = weight.data_ptr<float>();
-  problem.y = y_TD.data_ptr();
-  problem.rows = slot.size(0);
-  problem.k = slot.size(1);
-  problem.width = x.size(1);
-  check_cuda(weighted_rows(problem, current_stream(x)), "weighted_rows");
-  return y_TD;
 }
 
 }  // namespace dmoerm::ops

@@ -2,8 +2,8 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda/top_k.h"
-#include "dmoerm/ops/cuda_launch.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 

@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "dmoerm/ops/cuda/attention.h"
-#include "dmoerm/ops/cuda_launch.h"
+#include "dmoerm/ops/launch_cuda.h"
 
 namespace dmoerm::ops {
 namespace {

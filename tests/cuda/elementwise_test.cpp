@@ -173,6 +173,28 @@ TEST_F(CudaElementwise, RowDropoutDrawsTheCpusMask) {
   }
 }
 
+TEST_F(CudaElementwise, AMaskServesSeveralDevices) {
+  const std::vector<uint64_t> keys = {3, 1u << 31, 77};
+  const RowMask mask({0.4, 5, keys});
+  const Tensor ones = torch::ones({3, 40}, torch::kFloat64), expected = mask.factors(ones, 0);
+  EXPECT_TRUE(
+      torch::allclose(mask.apply(torch::ones({3, 40}, torch::kCUDA), 0).cpu().to(torch::kFloat64), expected));
+  EXPECT_TRUE(torch::allclose(mask.apply(ones, 0), expected));
+  EXPECT_TRUE(torch::allclose(mask.factors(ones.to(torch::kCUDA), 0).cpu(), expected));
+}
+
+// The fused form is the two steps, to the bit.
+TEST_F(CudaElementwise, SumAndNormInOnePassAreTheTwoSteps) {
+  for (const auto& [type, tolerance] : kTypes)
+    for (const int64_t width : {7, 128, 2048}) {
+      const Tensor x = torch::randn({300, width}, torch::kCUDA).to(type), delta = torch::randn_like(x);
+      const Tensor weight = torch::randn({width}, torch::kCUDA).to(type);
+      const NormedSum both = add_rms_norm(x, delta, weight, 1e-6);
+      EXPECT_TRUE(torch::equal(both.sum_TD, x + delta)) << width;
+      EXPECT_TRUE(torch::equal(both.normed_TD, rms_norm(x + delta, weight, 1e-6))) << width;
+    }
+}
+
 TEST_F(CudaElementwise, WeightedRows) {
   for (const auto& [type, tolerance] : kTypes)
     for (const int64_t width : {1, 24, 130}) {

@@ -110,6 +110,15 @@ TEST(Swiglu, EqualsReference) {
   }
 }
 
+TEST(Swiglu, HalvesOfOneTensor) {
+  torch::manual_seed(6);
+  const auto op = [](const auto& in) { return swiglu_halves(in[0]); };
+  const auto reference = [](const auto& in) {
+    return swiglu_reference(in[0].narrow(1, 0, 17), in[0].narrow(1, 17, 17));
+  };
+  expect_equal(op, reference, {torch::randn({70, 34})}, 1e-6);
+}
+
 TEST(Swiglu, ExtremeGates) {
   const Tensor gate = torch::tensor({-1e4f, -100.f, 0.f, 100.f, 1e4f});
   const Tensor y = swiglu(gate, torch::ones({5}));

@@ -86,15 +86,12 @@ cudaError_t merge_attention(const AttentionMerge& merge, cudaStream_t stream) {
 
 cudaError_t add_row_sums(const RowSums& sums, cudaStream_t stream) {
   if (sums.num_rows == 0) return cudaSuccess;
-  const int64_t bytes = sums.width * (sums.type == FloatType::Float32 ? 4 : 2);
-  const unsigned grid = num_blocks(sums.num_rows * (bytes / 16), kThreads);
-  if (sums.type == FloatType::Float32)
-    row_sums_kernel<float><<<grid, kThreads, 0, stream>>>(sums);
-  else if (sums.type == FloatType::BFloat16)
-    row_sums_kernel<__nv_bfloat16><<<grid, kThreads, 0, stream>>>(sums);
-  else
-    row_sums_kernel<__half><<<grid, kThreads, 0, stream>>>(sums);
-  return cudaGetLastError();
+  return with_type(sums.type, [&](auto t) {
+    using T = decltype(t);
+    const unsigned grid = num_blocks(sums.num_rows * (sums.width / kPackSize<T>), kThreads);
+    row_sums_kernel<T><<<grid, kThreads, 0, stream>>>(sums);
+    return cudaGetLastError();
+  });
 }
 
 }  // namespace dmoerm::ops

@@ -5,6 +5,8 @@
 #include <cuda_fp16.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <type_traits>
 
 #include "dmoerm/ops/cuda/float_type.h"
 
@@ -48,10 +50,19 @@ __device__ inline void store_pack(T* to, const Pack<T, N>& pack) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
-// Whether packs of N may be taken at these addresses, for rows that begin `stride` numbers apart.
+// Where rows begin, and how many numbers they lie apart. No address: none to look at.
+struct RowsAt {
+  const void* address;
+  int64_t stride;
+};
+
+// Whether packs of N may be taken of rows of that width.
 template <typename T, int N>
-inline bool fits_packs(const void* address, int64_t stride) {
-  return reinterpret_cast<uintptr_t>(address) % (sizeof(T) * N) == 0 && stride % N == 0;
+inline bool fit_packs(int64_t width, std::initializer_list<RowsAt> all) {
+  for (const RowsAt& rows : all)
+    if (reinterpret_cast<uintptr_t>(rows.address) % (sizeof(T) * N) != 0 || rows.stride % N != 0)
+      return false;
+  return width % N == 0;
 }
 
 inline unsigned num_blocks(int64_t count, int64_t per_block) {
@@ -69,6 +80,17 @@ auto with_type(FloatType type, Call call) {
     default:
       return call(float());
   }
+}
+
+// call(T(), N) for the C++ type of `type`, and as N a constant: 16 bytes of T where all rows can be taken so,
+// or 1.
+template <typename Call>
+auto with_packs(FloatType type, int64_t width, std::initializer_list<RowsAt> rows, Call call) {
+  return with_type(type, [&](auto t) {
+    using T = decltype(t);
+    if (fit_packs<T, kPackSize<T>>(width, rows)) return call(t, std::integral_constant<int, kPackSize<T>>());
+    return call(t, std::integral_constant<int, 1>());
+  });
 }
 
 }  // namespace dmoerm::ops

@@ -2,6 +2,7 @@
 #include "dmoerm/ops/cuda/elementwise.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "dmoerm/ops/cuda/device_float.cuh"
 
@@ -167,38 +168,53 @@ __global__ void rotary_kernel(Rotary p) {
   }
 }
 
+// The pack of a thread: its gate, what that gates, and where in [rows, width].
+template <typename T, int N>
+struct SwigluPack {
+  Pack<T, N> gate, up;
+  int64_t row, column;
+};
+
+// False: there is none for this thread.
+template <typename T, int N>
+__device__ bool load_inputs(const SwigluInputs& in, SwigluPack<T, N>& pack) {
+  const int64_t packs = in.width / N, i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= in.rows * packs) return false;
+  pack.row = i / packs;
+  pack.column = i % packs * N;
+  pack.gate = load_pack<T, N>(static_cast<const T*>(in.gate) + pack.row * in.gate_stride + pack.column);
+  pack.up = load_pack<T, N>(static_cast<const T*>(in.up) + pack.row * in.up_stride + pack.column);
+  return true;
+}
+
 template <typename T, int N>
 __global__ void swiglu_kernel(Swiglu p) {
-  const int64_t packs = p.width / N, i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= p.rows * packs) return;
-  const int64_t row = i / packs, c = i % packs * N;
-  Pack<T, N> gate = load_pack<T, N>(static_cast<const T*>(p.gate) + row * p.gate_stride + c);
-  const Pack<T, N> up = load_pack<T, N>(static_cast<const T*>(p.up) + row * p.up_stride + c);
+  SwigluPack<T, N> x;
+  if (!load_inputs(p.inputs, x)) return;
 #pragma unroll
   for (int n = 0; n < N; ++n) {
-    const float g = to_float(gate.values[n]);
-    assign(gate.values[n], g / (1 + __expf(-g)) * to_float(up.values[n]));
+    const float g = to_float(x.gate.values[n]);
+    assign(x.gate.values[n], g / (1 + __expf(-g)) * to_float(x.up.values[n]));
   }
-  store_pack<T, N>(static_cast<T*>(p.y) + row * p.width + c, gate);
+  store_pack<T, N>(static_cast<T*>(p.y) + x.row * p.inputs.width + x.column, x.gate);
 }
 
 template <typename T, int N>
 __global__ void swiglu_backward_kernel(SwigluBackward p) {
-  const int64_t packs = p.width / N, i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= p.rows * packs) return;
-  const int64_t row = i / packs, c = i % packs * N;
-  Pack<T, N> gate = load_pack<T, N>(static_cast<const T*>(p.gate) + row * p.gate_stride + c);
-  Pack<T, N> up = load_pack<T, N>(static_cast<const T*>(p.up) + row * p.up_stride + c);
-  const Pack<T, N> grad_y = load_pack<T, N>(static_cast<const T*>(p.grad_y) + row * p.width + c);
+  SwigluPack<T, N> x;
+  if (!load_inputs(p.inputs, x)) return;
+  const Pack<T, N> grad_y =
+      load_pack<T, N>(static_cast<const T*>(p.grad_y) + x.row * p.inputs.width + x.column);
 #pragma unroll
   for (int n = 0; n < N; ++n) {
-    const float g = to_float(gate.values[n]), u = to_float(up.values[n]), grad = to_float(grad_y.values[n]);
+    const float g = to_float(x.gate.values[n]), u = to_float(x.up.values[n]),
+                grad = to_float(grad_y.values[n]);
     const float sigmoid = 1 / (1 + __expf(-g)), silu = g * sigmoid;
-    assign(gate.values[n], grad * u * (sigmoid + silu * (1 - sigmoid)));
-    assign(up.values[n], grad * silu);
+    assign(x.gate.values[n], grad * u * (sigmoid + silu * (1 - sigmoid)));
+    assign(x.up.values[n], grad * silu);
   }
-  store_pack<T, N>(static_cast<T*>(p.grad_gate) + row * p.grad_stride + c, gate);
-  store_pack<T, N>(static_cast<T*>(p.grad_up) + row * p.grad_stride + c, up);
+  store_pack<T, N>(static_cast<T*>(p.grad_gate) + x.row * p.grad_stride + x.column, x.gate);
+  store_pack<T, N>(static_cast<T*>(p.grad_up) + x.row * p.grad_stride + x.column, x.up);
 }
 
 }  // namespace
@@ -210,9 +226,8 @@ cudaError_t rms_norm_forward(const RmsNormForward& p, cudaStream_t stream) {
     using W = decltype(w);
     constexpr int N = kPackSize<T>;
     const bool packs =
-        p.width % N == 0 && fits_packs<T, N>(p.x, p.x_stride) && fits_packs<W, N>(p.weight, 0) &&
-        fits_packs<T, N>(p.y, 0) &&
-        (!p.delta || (fits_packs<T, N>(p.delta, p.delta_stride) && fits_packs<T, N>(p.sum, 0)));
+        fit_packs<W, N>(p.width, {{p.weight, 0}}) &&
+        fit_packs<T, N>(p.width, {{p.x, p.x_stride}, {p.delta, p.delta_stride}, {p.sum, 0}, {p.y, 0}});
     const bool warp = takes_a_warp(p.width);
     const unsigned grid = num_blocks(p.rows, warp ? kThreads / kWarp : 1);
     const auto kernel = packs ? (warp ? rms_norm_kernel<T, W, N, kWarp> : rms_norm_kernel<T, W, N, kThreads>)
@@ -232,9 +247,9 @@ cudaError_t rms_norm_backward(const RmsNormBackward& p, cudaStream_t stream) {
     using T = decltype(t);
     using W = decltype(w);
     constexpr int N = kPackSize<T>;
-    const bool packs = p.width % N == 0 && fits_packs<T, N>(p.sum, p.sum_stride) &&
-                       fits_packs<W, N>(p.weight, 0) && fits_packs<T, N>(p.grad_y, 0) &&
-                       fits_packs<T, N>(p.grad_x, 0) && (!p.grad_sum || fits_packs<T, N>(p.grad_sum, 0));
+    const bool packs =
+        fit_packs<W, N>(p.width, {{p.weight, 0}}) &&
+        fit_packs<T, N>(p.width, {{p.sum, p.sum_stride}, {p.grad_y, 0}, {p.grad_sum, 0}, {p.grad_x, 0}});
     const bool warp = takes_a_warp(p.width);
     const auto kernel =
         packs
@@ -253,49 +268,41 @@ cudaError_t rms_norm_backward(const RmsNormBackward& p, cudaStream_t stream) {
 
 cudaError_t rotary(const Rotary& p, cudaStream_t stream) {
   if (p.rows == 0 || p.heads == 0) return cudaSuccess;
-  return with_type(p.type, [&](auto t) {
-    using T = decltype(t);
-    constexpr int N = kPackSize<T>;
-    const bool packs = p.half % N == 0 && p.channels % N == 0 && fits_packs<T, N>(p.x, p.row_stride) &&
-                       p.head_stride % N == 0 && fits_packs<T, N>(p.y, 0);
-    const int64_t units = p.heads * (p.channels - p.half) / (packs ? N : 1);
-    const auto threads = static_cast<unsigned>(std::clamp<int64_t>((units + 31) / 32 * 32, 32, kThreads));
-    const auto kernel = packs ? rotary_kernel<T, N> : rotary_kernel<T, 1>;
-    kernel<<<static_cast<unsigned>(p.rows), threads, 0, stream>>>(p);
-    return cudaGetLastError();
-  });
+  const int64_t width = std::gcd(p.half, p.channels);
+  return with_packs(
+      p.type, width, {{p.x, p.row_stride}, {p.x, p.head_stride}, {p.y, 0}}, [&](auto t, auto n) {
+        const int64_t units = p.heads * (p.channels - p.half) / n;
+        const auto threads = static_cast<unsigned>(std::clamp<int64_t>((units + 31) / 32 * 32, 32, kThreads));
+        rotary_kernel<decltype(t), n><<<static_cast<unsigned>(p.rows), threads, 0, stream>>>(p);
+        return cudaGetLastError();
+      });
 }
 
 cudaError_t swiglu_forward(const Swiglu& p, cudaStream_t stream) {
-  if (p.rows * p.width == 0) return cudaSuccess;
-  return with_type(p.type, [&](auto t) {
-    using T = decltype(t);
-    constexpr int N = kPackSize<T>;
-    const bool packs = p.width % N == 0 && fits_packs<T, N>(p.gate, p.gate_stride) &&
-                       fits_packs<T, N>(p.up, p.up_stride) && fits_packs<T, N>(p.y, 0);
-    if (packs)
-      swiglu_kernel<T, N><<<num_blocks(p.rows * p.width / N, kThreads), kThreads, 0, stream>>>(p);
-    else
-      swiglu_kernel<T, 1><<<num_blocks(p.rows * p.width, kThreads), kThreads, 0, stream>>>(p);
-    return cudaGetLastError();
-  });
+  const SwigluInputs& in = p.inputs;
+  if (in.rows * in.width == 0) return cudaSuccess;
+  return with_packs(in.type, in.width, {{in.gate, in.gate_stride}, {in.up, in.up_stride}, {p.y, 0}},
+                    [&](auto t, auto n) {
+                      const unsigned grid = num_blocks(in.rows * in.width / n, kThreads);
+                      swiglu_kernel<decltype(t), n><<<grid, kThreads, 0, stream>>>(p);
+                      return cudaGetLastError();
+                    });
 }
 
 cudaError_t swiglu_backward(const SwigluBackward& p, cudaStream_t stream) {
-  if (p.rows * p.width == 0) return cudaSuccess;
-  return with_type(p.type, [&](auto t) {
-    using T = decltype(t);
-    constexpr int N = kPackSize<T>;
-    const bool packs = p.width % N == 0 && fits_packs<T, N>(p.gate, p.gate_stride) &&
-                       fits_packs<T, N>(p.up, p.up_stride) && fits_packs<T, N>(p.grad_y, 0) &&
-                       fits_packs<T, N>(p.grad_gate, p.grad_stride) &&
-                       fits_packs<T, N>(p.grad_up, p.grad_stride);
-    if (packs)
-      swiglu_backward_kernel<T, N><<<num_blocks(p.rows * p.width / N, kThreads), kThreads, 0, stream>>>(p);
-    else
-      swiglu_backward_kernel<T, 1><<<num_blocks(p.rows * p.width, kThreads), kThreads, 0, stream>>>(p);
-    return cudaGetLastError();
-  });
+  const SwigluInputs& in = p.inputs;
+  if (in.rows * in.width == 0) return cudaSuccess;
+  return with_packs(in.type, in.width,
+                    {{in.gate, in.gate_stride},
+                     {in.up, in.up_stride},
+                     {p.grad_y, 0},
+                     {p.grad_gate, p.grad_stride},
+                     {p.grad_up, p.grad_stride}},
+                    [&](auto t, auto n) {
+                      const unsigned grid = num_blocks(in.rows * in.width / n, kThreads);
+                      swiglu_backward_kernel<decltype(t), n><<<grid, kThreads, 0, stream>>>(p);
+                      return cudaGetLastError();
+                    });
 }
 
 }  // namespace dmoerm::ops

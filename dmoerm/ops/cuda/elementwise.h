@@ -47,21 +47,26 @@ struct Rotary {
 };
 cudaError_t rotary(const Rotary& turn, cudaStream_t stream);
 
-// y = silu(gate) * up, contiguous.
-struct Swiglu {
+// Rows of [rows, width] that may lie apart.
+struct SwigluInputs {
   FloatType type;
   const void *gate, *up;
-  void* y;
   int64_t rows, width, gate_stride, up_stride;
+};
+
+// y = silu(gate) * up, contiguous.
+struct Swiglu {
+  SwigluInputs inputs;
+  void* y;
 };
 cudaError_t swiglu_forward(const Swiglu& op, cudaStream_t stream);
 
-// The gradients of gate and up from y's.
+// The gradients of gate and up, whose rows lie equally far apart, from y's, contiguous.
 struct SwigluBackward {
-  FloatType type;
-  const void *gate, *up, *grad_y;
+  SwigluInputs inputs;
+  const void* grad_y;
   void *grad_gate, *grad_up;
-  int64_t rows, width, gate_stride, up_stride, grad_stride;  // grad_stride: of grad_gate and grad_up
+  int64_t grad_stride;
 };
 cudaError_t swiglu_backward(const SwigluBackward& op, cudaStream_t stream);
 

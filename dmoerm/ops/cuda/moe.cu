@@ -1,4 +1,4 @@
-// Both kernels move memory and little else: a warp takes a sorted row, each thread 16 bytes at a time.
+// These kernels move memory and little else, 16 bytes at a time where the addresses allow.
 #include "dmoerm/ops/cuda/moe.h"
 
 #include "dmoerm/ops/cuda/device_float.cuh"
@@ -6,7 +6,9 @@
 namespace dmoerm::ops {
 namespace {
 
-constexpr int kWarp = 32, kWarps = 8;  // threads of a warp, warps of a block
+constexpr int kWarp = 32,
+              kWarps = 8;  // threads of a warp, warps of a block, of which each takes a sorted row
+constexpr int kThreads = kWarp * kWarps;
 
 template <typename T>
 using RowPack = Pack<T, kPackSize<T>>;
@@ -56,29 +58,50 @@ __global__ void backward_kernel(CombineRowsBackward rows) {
   if (threadIdx.x == 0) rows.grad_weight[place] = product;
 }
 
-unsigned blocks_of(int64_t num_sorted) {
-  return static_cast<unsigned>((num_sorted + kWarps - 1) / kWarps);
+template <typename T, int N>
+__global__ void weighted_rows_kernel(WeightedRows p) {
+  const int64_t packs = p.width / N, i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= p.rows * packs) return;
+  const int64_t row = i / packs, column = i % packs * N;
+  float total[N] = {};
+  for (int64_t j = 0; j < p.k; ++j) {
+    const int64_t slot = p.slots[row * p.k + j];
+    if (slot < 0) continue;
+    const float weight = p.weights[row * p.k + j];
+    const Pack<T, N> x = load_pack<T, N>(static_cast<const T*>(p.x) + slot * p.width + column);
+#pragma unroll
+    for (int n = 0; n < N; ++n) total[n] += weight * to_float(x.values[n]);
+  }
+  Pack<T, N> y;
+#pragma unroll
+  for (int n = 0; n < N; ++n) assign(y.values[n], total[n]);
+  store_pack<T, N>(static_cast<T*>(p.y) + row * p.width + column, y);
 }
 
 }  // namespace
 
 cudaError_t gather_rows(const GatheredRows& rows, cudaStream_t stream) {
   if (rows.num_sorted == 0) return cudaSuccess;
-  gather_kernel<<<blocks_of(rows.num_sorted), dim3(kWarp, kWarps), 0, stream>>>(rows);
+  gather_kernel<<<num_blocks(rows.num_sorted, kWarps), dim3(kWarp, kWarps), 0, stream>>>(rows);
   return cudaGetLastError();
+}
+
+cudaError_t weighted_rows(const WeightedRows& p, cudaStream_t stream) {
+  if (p.rows * p.width == 0) return cudaSuccess;
+  return with_packs(p.type, p.width, {{p.x, p.width}, {p.y, p.width}}, [&](auto t, auto n) {
+    weighted_rows_kernel<decltype(t), n>
+        <<<num_blocks(p.rows * p.width / n, kThreads), kThreads, 0, stream>>>(p);
+    return cudaGetLastError();
+  });
 }
 
 cudaError_t combine_rows_backward(const CombineRowsBackward& rows, cudaStream_t stream) {
   if (rows.num_sorted == 0) return cudaSuccess;
-  const unsigned grid = blocks_of(rows.num_sorted);
-  const dim3 block(kWarp, kWarps);
-  if (rows.type == FloatType::Float32)
-    backward_kernel<float><<<grid, block, 0, stream>>>(rows);
-  else if (rows.type == FloatType::BFloat16)
-    backward_kernel<__nv_bfloat16><<<grid, block, 0, stream>>>(rows);
-  else
-    backward_kernel<__half><<<grid, block, 0, stream>>>(rows);
-  return cudaGetLastError();
+  return with_type(rows.type, [&](auto t) {
+    backward_kernel<decltype(t)>
+        <<<num_blocks(rows.num_sorted, kWarps), dim3(kWarp, kWarps), 0, stream>>>(rows);
+    return cudaGetLastError();
+  });
 }
 
 }  // namespace dmoerm::ops

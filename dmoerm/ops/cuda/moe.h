@@ -19,6 +19,18 @@ struct GatheredRows {
 };
 cudaError_t gather_rows(const GatheredRows& rows, cudaStream_t stream);
 
+// y[t] = sum over j of weights[t, j] * x[slots[t, j]] in float32; a slot below 0 adds nothing. slots,
+// weights: [rows, k]. All contiguous.
+struct WeightedRows {
+  FloatType type;
+  const void* x;
+  const int64_t* slots;
+  const float* weights;
+  void* y;
+  int64_t rows, k, width;
+};
+cudaError_t weighted_rows(const WeightedRows& problem, cudaStream_t stream);
+
 // Backward of y[t] = sum over j of weight[t, j] * x[slot[t, j]]: with p = place[i] = t * k + j
 //   grad_x[i] = weight[p] * grad_y[t],    grad_weight[p] = sum over D of grad_y[t] * x[i]   in float32.
 // grad_y [T, D]; x and grad_x [N, D]; weight and grad_weight [T, k] float32; either gradient may be null.

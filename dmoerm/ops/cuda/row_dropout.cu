@@ -1,4 +1,4 @@
-#include "dmoerm/ops/cuda/rows.h"
+#include "dmoerm/ops/cuda/row_dropout.h"
 
 #include "dmoerm/ops/cuda/device_float.cuh"
 
@@ -31,55 +31,13 @@ __global__ void row_dropout_kernel(RowDropoutProblem p) {
   store_pack<T, N>(static_cast<T*>(p.y) + i * N, x);
 }
 
-template <typename T, int N>
-__global__ void weighted_rows_kernel(WeightedRows p) {
-  const int64_t packs = p.width / N, i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= p.rows * packs) return;
-  const int64_t row = i / packs, column = i % packs * N;
-  float total[N] = {};
-  for (int64_t j = 0; j < p.k; ++j) {
-    const int64_t slot = p.slots[row * p.k + j];
-    if (slot < 0) continue;
-    const float weight = p.weights[row * p.k + j];
-    const Pack<T, N> x = load_pack<T, N>(static_cast<const T*>(p.x) + slot * p.width + column);
-#pragma unroll
-    for (int n = 0; n < N; ++n) total[n] += weight * to_float(x.values[n]);
-  }
-  Pack<T, N> y;
-#pragma unroll
-  for (int n = 0; n < N; ++n) assign(y.values[n], total[n]);
-  store_pack<T, N>(static_cast<T*>(p.y) + row * p.width + column, y);
-}
-
-template <typename T>
-bool take_packs(int64_t width, const void* x, const void* y) {
-  return fits_packs<T, kPackSize<T>>(x, width) && fits_packs<T, kPackSize<T>>(y, width);
-}
-
 }  // namespace
 
 cudaError_t row_dropout(const RowDropoutProblem& p, cudaStream_t stream) {
   if (p.rows * p.width == 0) return cudaSuccess;
-  return with_type(p.type, [&](auto t) {
-    using T = decltype(t);
-    constexpr int N = kPackSize<T>;
-    if (take_packs<T>(p.width, p.x, p.y))
-      row_dropout_kernel<T, N><<<num_blocks(p.rows * p.width / N, kThreads), kThreads, 0, stream>>>(p);
-    else
-      row_dropout_kernel<T, 1><<<num_blocks(p.rows * p.width, kThreads), kThreads, 0, stream>>>(p);
-    return cudaGetLastError();
-  });
-}
-
-cudaError_t weighted_rows(const WeightedRows& p, cudaStream_t stream) {
-  if (p.rows * p.width == 0) return cudaSuccess;
-  return with_type(p.type, [&](auto t) {
-    using T = decltype(t);
-    constexpr int N = kPackSize<T>;
-    if (take_packs<T>(p.width, p.x, p.y))
-      weighted_rows_kernel<T, N><<<num_blocks(p.rows * p.width / N, kThreads), kThreads, 0, stream>>>(p);
-    else
-      weighted_rows_kernel<T, 1><<<num_blocks(p.rows * p.width, kThreads), kThreads, 0, stream>>>(p);
+  return with_packs(p.type, p.width, {{p.x, p.width}, {p.y, p.width}}, [&](auto t, auto n) {
+    row_dropout_kernel<decltype(t), n>
+        <<<num_blocks(p.rows * p.width / n, kThreads), kThreads, 0, stream>>>(p);
     return cudaGetLastError();
   });
 }
