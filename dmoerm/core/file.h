@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -67,10 +68,10 @@ class MappedFile {
 
 // Reads lines that end with '\n' only (never on U+2028 and the like) from plain, .gz or .zst files;
 // the compression is found from the first bytes. "-" is standard input (plain). Error, with the file's
-// name, on unreadable or damaged input.
+// name, on unreadable or damaged input, and where more than `max_bytes` come out of it.
 class LineReader {
  public:
-  explicit LineReader(const fs::path& path);
+  explicit LineReader(const fs::path& path, uint64_t max_bytes = UINT64_MAX);
   ~LineReader();
   bool next(std::string& line);  // false at the end; the newline (and one '\r' before it) is removed
   size_t line_number() const { return line_; }  // of the line read last, from 1

@@ -16,7 +16,8 @@ namespace dmoerm {
 struct LineReader::Source {
   enum class Kind { Plain, Gzip, Zstd };
 
-  explicit Source(const fs::path& path) : name(path.string()), input(1 << 17) {
+  Source(const fs::path& path, uint64_t max_bytes)
+      : name(path.string()), max_bytes(max_bytes), input(1 << 17) {
     file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
     if (file == nullptr) fail("read", "cannot read {}: {}", name, std::strerror(errno));
     input_size = std::fread(input.data(), 1, input.size(), file);
@@ -47,6 +48,16 @@ struct LineReader::Source {
 
   // Appends the next decompressed bytes to `out`; false at the end.
   bool read(std::string& out) {
+    const size_t before = out.size();
+    if (!read_block(out)) return false;
+    num_bytes += out.size() - before;
+    if (num_bytes > max_bytes)
+      fail("read", "{} holds more than {} bytes{}", name, max_bytes,
+           kind == Kind::Plain ? "" : " when it is decompressed");
+    return true;
+  }
+
+  bool read_block(std::string& out) {
     if (!output_pending && !refill()) {
       if (!frame_ended) fail("read", "{} is truncated: the compressed stream ends early", name);
       return false;
@@ -89,6 +100,7 @@ struct LineReader::Source {
   }
 
   std::string name;
+  uint64_t num_bytes = 0, max_bytes;
   std::FILE* file = nullptr;
   Kind kind = Kind::Plain;
   z_stream gzip{};
@@ -98,7 +110,8 @@ struct LineReader::Source {
   bool frame_ended = true, started = false, output_pending = false;
 };
 
-LineReader::LineReader(const fs::path& path) : source_(std::make_unique<Source>(path)) {}
+LineReader::LineReader(const fs::path& path, uint64_t max_bytes)
+    : source_(std::make_unique<Source>(path, max_bytes)) {}
 LineReader::~LineReader() = default;
 
 bool LineReader::fill() {

@@ -14,8 +14,10 @@ namespace {
 constexpr const char* kSideFiles[] = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
                                       "chat_template.jinja"};
 
+constexpr uint64_t kLargestFile = 256 << 20;  // bytes, decompressed; the largest known ones have some 35 MB
+
 std::string read_plain_or_compressed(const fs::path& path) {
-  LineReader reader(path);
+  LineReader reader(path, kLargestFile);
   std::string text;
   for (std::string line; reader.next(line); text += '\n') text += line;
   return text;

@@ -17,7 +17,8 @@ struct TokenizerFiles {
   enum class Kind { Json, SentencePiece, Ranks, VocabMerges };
 
   // `path`: a directory, in which the first of the list above that is there counts, or the main file itself.
-  // Reads plain and gzip files. Error when there is none, or a file cannot be read.
+  // Reads plain and gzip files. Error when there is none, or a file cannot be read or is larger than 256 MiB
+  // when it is decompressed.
   static TokenizerFiles read(const std::filesystem::path& path);
   static bool present(const std::filesystem::path& directory);
 

@@ -76,6 +76,23 @@ TEST_F(FileTest, MissingFilesAndDirectoriesAreNamed) {
   EXPECT_THAT(error_of([&] { LineReader(directory_ / "none"); }), HasSubstr("none"));
 }
 
+TEST_F(FileTest, LineReaderStopsAtItsLimit) {
+  const std::string text(1000, 'x');  // one line
+  write_file_atomically(directory_ / "plain", text);
+  write_gzip(directory_ / "a.gz", text);
+  write_file_atomically(directory_ / "a.zst", zstd_frame(text));
+  for (const char* name : {"plain", "a.gz", "a.zst"}) {
+    const auto read = [&](uint64_t max_bytes) {
+      return error_of([&] {
+        LineReader reader(directory_ / name, max_bytes);
+        for (std::string line; reader.next(line);) EXPECT_EQ(line, text);
+      });
+    };
+    EXPECT_EQ(read(1000), "") << name;
+    EXPECT_THAT(read(999), HasSubstr(fmt::format("{} holds more than 999 bytes", name)));
+  }
+}
+
 TEST_F(FileTest, LinesEndWithNewlineOnly) {
   write_file_atomically(directory_ / "a", "one\xe2\x80\xa8still one\r\ntwo\n\nlast");
   EXPECT_EQ(lines_of(directory_ / "a"),

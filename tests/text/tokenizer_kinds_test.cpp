@@ -1,6 +1,7 @@
 // The kinds of tokenizer files beside tokenizer.json, small ones: SentencePiece models that its own library
 // wrote and encoded with, rank files and vocab.json with merges.txt made from a tokenizer.json.
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <map>
@@ -337,6 +338,20 @@ TEST(TokenizerDirectory, SettingsBesideTokenizerJson) {
   EXPECT_EQ(more.encode("<|pad|>"), (Ids{640}));
   EXPECT_EQ(more.pad_id(), 640);
   EXPECT_EQ(more.encode_as_text("<|pad|>"), with("{}").encode("<|pad|>"));
+}
+
+// 300 KB that become 300 MB.
+TEST(TokenizerKinds, CompressedFilesHaveALimit) {
+  TestDirectory directory;
+  const fs::path path = directory.path() / "tokenizer.json.gz";
+  std::string line(1 << 20, ' ');
+  line.back() = '\n';
+  gzFile file = gzopen(path.c_str(), "wb");
+  for (int i = 0; i < 300; ++i) gzwrite(file, line.data(), static_cast<unsigned>(line.size()));
+  gzclose(file);
+  EXPECT_THAT(
+      refusal(directory.path()),
+      testing::HasSubstr("tokenizer.json.gz holds more than 268435456 bytes when it is decompressed"));
 }
 
 }  // namespace
