@@ -23,41 +23,45 @@ Tensor shares_of(const Tensor& count_E) {
   return count_E / count_E.sum(-1, true).clamp_min(1e-20);
 }
 
-// The assignments of each group's rows by expert, weighted, [G, E].
-Tensor counts_of_groups(const Routing& routing, const Tensor& group_T, int64_t num_groups,
-                        const Tensor& weight_T) {
-  const int64_t num_experts = routing.num_experts(), top_k = routing.expert_Tk.size(1);
-  const Tensor cell_Tk = group_T.unsqueeze(1) * num_experts + routing.expert_Tk;
-  return torch::zeros({num_groups * num_experts}, weight_T.options())
-      .index_add(0, cell_Tk.flatten(), weight_T.repeat_interleave(top_k))
-      .view({num_groups, num_experts});
+// [T, E]: 1 where a row takes an expert. Counts are sums of it: unlike bincount they need no wait for the
+// GPU.
+Tensor choices(const Routing& routing) {
+  return torch::zeros(routing.scores_TE.sizes(), routing.scores_TE.options().requires_grad(false))
+      .scatter(1, routing.expert_Tk, 1);
 }
 
-// A layer's rows with their weights and groups.
+// A layer's rows in the means over its step.
 struct LayerRows {
-  Tensor weight_T;  // 1 / copies
+  Tensor weight_T;        // in the mean over all rows
+  Tensor group_weight_T;  // in the mean over groups of the means over their rows
   Tensor group_T;
-  double total = 0;  // of the weights in the step
 };
 
 // What the layers of a pass take of the step's rows.
 class BatchRows {
  public:
-  BatchRows(const Batch& batch, const StepRows& step, torch::TensorOptions options)
-      : step_(step),
-        weight_T_(copy_to_device(step.weights(batch), options.device()).to(options)),
-        last_weight_T_(copy_to_device(step.last_weights(batch), options.device()).to(options)),
-        group_T_(copy_to_device(step.groups(batch), options.device())) {}
+  BatchRows(const Batch& batch, const StepRows& step, torch::TensorOptions options) {
+    const auto on_device = [&](const std::vector<float>& values) {
+      return copy_to_device(values, options.device()).to(options);
+    };
+    const Tensor group_T = copy_to_device(step.groups(batch), options.device());
+    const auto rows = [&](const Tensor& weight_T, double total, const Tensor& total_G) {
+      const auto num_groups = static_cast<double>(step.num_groups());
+      return LayerRows{weight_T / total, weight_T / (total_G.index_select(0, group_T) * num_groups), group_T};
+    };
+    all_ = rows(on_device(step.weights(batch)), step.total(), on_device(step.group_totals()));
+    last_ = rows(on_device(step.last_weights(batch)), step.total_last(), on_device(step.group_last_totals()));
+  }
 
   LayerRows of(const LayerRouting& layer) const {
-    if (layer.rows.empty()) return {weight_T_, group_T_, step_.total()};
-    const Tensor rows = copy_to_device(layer.rows, group_T_.device());
-    return {last_weight_T_.index_select(0, rows), group_T_.index_select(0, rows), step_.total_last()};
+    if (layer.rows.empty()) return all_;
+    const Tensor rows = copy_to_device(layer.rows, last_.group_T.device());
+    return {last_.weight_T.index_select(0, rows), last_.group_weight_T.index_select(0, rows),
+            last_.group_T.index_select(0, rows)};
   }
 
  private:
-  const StepRows& step_;
-  Tensor weight_T_, last_weight_T_, group_T_;
+  LayerRows all_, last_;
 };
 
 torch::TensorOptions options_of(const RoutingTrace& trace) {
@@ -67,29 +71,23 @@ torch::TensorOptions options_of(const RoutingTrace& trace) {
 }
 
 Tensor scoped_balance_loss(const LayerRouting& layer, const LayerRows& rows, const StepRows& step,
-                           const RouterLossOptions& options, StepLoads& loads) {
+                           BalanceScope scope, const StepLoads& loads) {
   const Routing& routing = layer.routing;
-  const Tensor count_E = assignment_counts(routing, rows.weight_T);
-  if (options.scope == BalanceScope::MicroBatch)
-    return balance_loss(routing, shares_of(count_E), rows.weight_T / rows.total);
-  if (options.scope == BalanceScope::Global) {
-    loads.step.add(layer.layer, count_E);
-    return balance_loss(routing, loads.step.shares(layer.layer), rows.weight_T / rows.total);
+  if (scope == BalanceScope::Group) {
+    if (!loads.group)
+      return balance_loss_by_group(routing, rows.group_T, step.num_groups(), rows.group_weight_T);
+    return balance_loss(routing, loads.group->shares(layer.layer), rows.group_weight_T);
   }
-  const auto num_groups = static_cast<double>(step.num_groups());
-  if (loads.group) {
-    const double top_k = static_cast<double>(routing.expert_Tk.size(1));
-    const Tensor group_rows = loads.group->total(layer.layer) / top_k;
-    return balance_loss(routing, loads.group->shares(layer.layer), rows.weight_T / (group_rows * num_groups));
-  }
-  return balance_loss_by_group(routing, rows.group_T, step.num_groups(), rows.weight_T);
+  const bool counted = scope == BalanceScope::Global && loads.step;
+  const Tensor share_E =
+      counted ? loads.step->shares(layer.layer) : shares_of(assignment_counts(routing, rows.weight_T));
+  return balance_loss(routing, share_E, rows.weight_T);
 }
 
 }  // namespace
 
 Tensor assignment_counts(const Routing& routing, const Tensor& weight_T) {
-  const Tensor group_T = torch::zeros({weight_T.size(0)}, routing.expert_Tk.options());
-  return counts_of_groups(routing, group_T, 1, weight_T)[0];
+  return weight_T.matmul(choices(routing));
 }
 
 Tensor balance_loss(const Routing& routing, const Tensor& share_E, const Tensor& weight_T) {
@@ -104,11 +102,11 @@ Tensor balance_loss(const Routing& routing) {
 Tensor balance_loss_by_group(const Routing& routing, const Tensor& group_T, int64_t num_groups,
                              const Tensor& weight_T) {
   DMOERM_ASSERT(group_T.size(0) == routing.expert_Tk.size(0));
-  const Tensor count_GE = counts_of_groups(routing, group_T, num_groups, weight_T);
-  const Tensor rows_G = count_GE.sum(1) / routing.expert_Tk.size(1);
-  const Tensor mean_T = weight_T / rows_G.clamp_min(1e-20).index_select(0, group_T);
-  const Tensor share_TE = shares_of(count_GE).index_select(0, group_T);
-  return ((share_TE * probabilities(routing)).sum(1) * mean_T).sum() * routing.num_experts() / num_groups;
+  const Tensor count_GE = torch::zeros({num_groups, routing.num_experts()}, weight_T.options())
+                              .index_add(0, group_T, choices(routing) * weight_T.unsqueeze(1));
+  const Tensor share_GE = shares_of(count_GE);
+  const Tensor term_T = (share_GE.index_select(0, group_T) * probabilities(routing)).sum(1);
+  return term_T.dot(weight_T) * routing.num_experts();
 }
 
 Tensor router_z_loss(const Routing& routing, const Tensor& weight_T) {
@@ -128,25 +126,22 @@ Tensor LoadAverage::shares(int64_t layer) const {
   return shares_of(counts_.at(layer));
 }
 
-Tensor LoadAverage::total(int64_t layer) const {
-  return counts_.at(layer).sum();
-}
-
-void count_group(const RoutingTrace& trace, const Batch& batch, const StepRows& step, LoadAverage& group) {
+void count_assignments(const RoutingTrace& trace, const Batch& batch, const StepRows& step,
+                       LoadAverage& load) {
   const BatchRows rows(batch, step, options_of(trace));
   for (const LayerRouting& layer : trace.layers)
-    group.add(layer.layer, assignment_counts(layer.routing, rows.of(layer).weight_T));
+    load.add(layer.layer, assignment_counts(layer.routing, rows.of(layer).weight_T));
 }
 
 Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const StepRows& step,
-                   const RouterLossOptions& options, StepLoads& loads) {
+                   const RouterLossOptions& options, const StepLoads& loads) {
   const BatchRows batch_rows(batch, step, options_of(trace));
   Tensor total;
   for (const LayerRouting& layer : trace.layers) {
     const LayerRows rows = batch_rows.of(layer);
-    Tensor loss = router_z_loss(layer.routing, rows.weight_T / rows.total) * options.z;
+    Tensor loss = router_z_loss(layer.routing, rows.weight_T) * options.z;
     if (options.balance > 0)
-      loss = loss + scoped_balance_loss(layer, rows, step, options, loads) * options.balance;
+      loss = loss + scoped_balance_loss(layer, rows, step, options.scope, loads) * options.balance;
     total = total.defined() ? total + loss : loss;
   }
   return total / static_cast<double>(trace.layers.size());

@@ -26,8 +26,8 @@ Tensor assignment_counts(const Routing& routing, const Tensor& weight_T);
 Tensor balance_loss(const Routing& routing);
 // share_E: f, of these rows or from elsewhere.
 Tensor balance_loss(const Routing& routing, const Tensor& share_E, const Tensor& weight_T);
-// Of each group by itself, then the mean over `num_groups`: DeepSeek-V3's sequence-wise form when a group is
-// a sequence. group_T: int64 from 0. Weights count in proportion to the others of their group.
+// With f of each group by itself: DeepSeek-V3's sequence-wise form when a group is a sequence. group_T: int64
+// from 0 to below num_groups.
 Tensor balance_loss_by_group(const Routing& routing, const Tensor& group_T, int64_t num_groups,
                              const Tensor& weight_T);
 
@@ -39,9 +39,7 @@ Tensor router_z_loss(const Routing& routing, const Tensor& weight_T);
 class LoadAverage {
  public:
   void add(int64_t layer, const Tensor& count_E);
-  Tensor shares(int64_t layer) const;  // [E], of what was added since reset()
-  Tensor total(int64_t layer) const;   // a scalar
-  void reset() { counts_.clear(); }
+  Tensor shares(int64_t layer) const;  // [E]
 
  private:
   std::map<int64_t, Tensor> counts_;
@@ -55,21 +53,21 @@ struct RouterLossOptions {
   bool active() const { return balance > 0 || z > 0; }
 };
 
-// `step`: what the step's passes have assigned so far, for the scope Global (arXiv 2501.11873; counts of
-// other processes are added outside). `group`: where a batch is a part of one group, all of its assignments.
+// Counted ahead where a batch does not hold all that f is of. `step`: of scope Global, all of the step's
+// batches (arXiv 2501.11873; counts of other processes are added outside). `group`: of scope Group, where the
+// batch is a part of one group.
 struct StepLoads {
-  LoadAverage step;
-  std::optional<LoadAverage> group;
+  std::optional<LoadAverage> step, group;
 };
 
-// Adds a pass over a part of a group to the group's assignments.
-void count_group(const RoutingTrace& trace, const Batch& batch, const StepRows& step, LoadAverage& group);
+// Adds what a pass has assigned.
+void count_assignments(const RoutingTrace& trace, const Batch& batch, const StepRows& step,
+                       LoadAverage& load);
 
 // What one forward pass adds to the weighted losses of its step, mean over the sparse layers; `step` knows
-// all of the step's batches. The z-loss and the balance loss of scope Group do not depend on how the step is
-// cut into batches. Scope MicroBatch is of each batch by itself; scope Global sees the step as far as it has
-// come.
+// all of the step's batches. None but the balance loss of scope MicroBatch, which is of each batch by itself,
+// depends on how the step is cut into batches.
 Tensor router_loss(const RoutingTrace& trace, const Batch& batch, const StepRows& step,
-                   const RouterLossOptions& options, StepLoads& loads);
+                   const RouterLossOptions& options, const StepLoads& loads);
 
 }  // namespace dmoerm::nn

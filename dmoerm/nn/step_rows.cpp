@@ -19,15 +19,25 @@ std::pair<int64_t, int64_t> tree_of(const data::SegmentTable& table, int64_t row
 
 void StepRows::add(const data::PackedBatch& batch, std::span<const int64_t> group_R) {
   DMOERM_ASSERT(group_R.size() == batch.last_token.size());
+  for (const uint64_t key : batch.row_keys) ++rows_[key].copies;
+  for (size_t r = 0; r < group_R.size(); ++r) {
+    const int64_t group = groups_.emplace(group_R[r], groups_.size()).first->second;
+    sizes_.resize(groups_.size());
+    const auto [begin, end] = tree_of(*batch.segments, batch.last_token[r]);
+    for (int64_t i = begin; i < end; ++i) {
+      Row& row = rows_.at(batch.row_keys[i]);
+      sizes_[group].rows += row.group < 0;
+      row.group = group;
+    }
+  }
   std::vector<int64_t> last = batch.last_token;
   std::sort(last.begin(), last.end());
   last.erase(std::unique(last.begin(), last.end()), last.end());
-  for (const uint64_t key : batch.row_keys) ++rows_[key].copies;
-  for (const int64_t row : last) num_last_ += ++rows_[batch.row_keys[row]].last_copies == 1;
-  for (size_t r = 0; r < group_R.size(); ++r) {
-    const int64_t group = groups_.emplace(group_R[r], groups_.size()).first->second;
-    const auto [begin, end] = tree_of(*batch.segments, batch.last_token[r]);
-    for (int64_t row = begin; row < end; ++row) rows_[batch.row_keys[row]].group = group;
+  for (const int64_t i : last) {
+    Row& row = rows_.at(batch.row_keys[i]);
+    if (++row.last_copies > 1) continue;
+    ++num_last_;
+    ++sizes_[row.group].last_rows;
   }
 }
 
@@ -50,6 +60,18 @@ std::vector<int64_t> StepRows::groups(const Batch& batch) const {
   std::vector<int64_t> group_T;
   for (const uint64_t key : batch.row_keys) group_T.push_back(rows_.at(key).group);
   return group_T;
+}
+
+std::vector<float> StepRows::group_totals() const {
+  std::vector<float> total_G;
+  for (const GroupSize& size : sizes_) total_G.push_back(static_cast<float>(size.rows));
+  return total_G;
+}
+
+std::vector<float> StepRows::group_last_totals() const {
+  std::vector<float> total_G;
+  for (const GroupSize& size : sizes_) total_G.push_back(static_cast<float>(size.last_rows));
+  return total_G;
 }
 
 }  // namespace dmoerm::nn

@@ -261,19 +261,43 @@ Tensor PreferenceObjective::with_router_loss(const Tensor& loss, const Pass& pas
   return loss + nn::router_loss(pass.trace, pass.batch, rows, options_.router_loss, loads_);
 }
 
+// Calls `visit(units, packed)` for every forward pass of the step; those of a group in chunks are packed
+// anew.
+template <typename Visit>
+void PreferenceObjective::for_each_pass(const Step& step, Visit visit) const {
+  for (const auto& [units, packed] : step.batches) {
+    if (packed.num_tokens() > 0) {
+      visit(units, packed);
+      continue;
+    }
+    for (const Unit& part : chunks(*units[0])) {
+      const std::vector<const Unit*> alone = {&part};
+      visit(alone, pack(alone));
+    }
+  }
+}
+
 void PreferenceObjective::count_rows(Step& step) const {
-  const auto add = [&](const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
+  for_each_pass(step, [&](const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
     std::vector<int64_t> groups;
     for (const Unit* unit : units) groups.insert(groups.end(), unit->sequences.size(), unit->group);
     step.rows.add(packed, groups);
-  };
-  for (const auto& [units, packed] : step.batches) {
-    if (packed.num_tokens() > 0) {
-      add(units, packed);
-      continue;
-    }
-    for (const Unit& part : chunks(*units[0])) add({&part}, pack({&part}));
-  }
+  });
+}
+
+// The balance loss of scope Global wants the whole step's assignments before the first pass: a pass more of
+// each batch, forward alone.
+void PreferenceObjective::count_loads(const Step& step) {
+  loads_ = {};
+  const nn::RouterLossOptions& losses = options_.router_loss;
+  const bool one_pass = step.batches.size() == 1 && step.batches[0].second.num_tokens() > 0;
+  if (!(losses.balance > 0) || losses.scope != nn::BalanceScope::Global || one_pass) return;
+  torch::NoGradGuard no_grad;
+  loads_.step.emplace();
+  for_each_pass(step, [&](const std::vector<const Unit*>& units, const data::PackedBatch& packed) {
+    const Pass pass = run(units, packed, /*with_trace=*/true);
+    nn::count_assignments(pass.trace, pass.batch, step.rows, *loads_.step);
+  });
 }
 
 // A group above the token budget: its rewards first, chunk by chunk; then the loss's gradient in each reward
@@ -289,7 +313,7 @@ Tensor PreferenceObjective::backward_in_chunks(const Unit& unit, const nn::StepR
     tokens += packed.num_tokens();
     const Pass pass = run({&part}, packed, with_trace);
     values.push_back(pass.rewards_N);
-    if (with_trace) nn::count_group(pass.trace, pass.batch, rows, *loads_.group);
+    if (with_trace) nn::count_assignments(pass.trace, pass.batch, rows, *loads_.group);
   }
   const Tensor rewards_N = torch::cat(values).requires_grad_(true);
   EdgeRows edges;
@@ -344,13 +368,13 @@ bool PreferenceObjective::shrink() {
 
 StepResult PreferenceObjective::accumulate(const StepRequest& request) {
   experts_.training = true;
-  loads_ = {};
   experts_.dropout_seed = hash_combine(seed_, static_cast<uint64_t>(request.step));
   std::shared_ptr<const Step> step;
   if (next_.valid()) step = next_.get();
   if (!step || step->request != request) step = plan(request);
   if (step->batches.size() > 1)
     for (size_t lane = 0; lane < lanes_.size(); ++lane) sum_gradients_in_float32(parameters(lane));
+  count_loads(*step);
   StepResult result;
   UnitRewards rewards;
   for (const auto& [units, packed] : step->batches) {

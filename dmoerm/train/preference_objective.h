@@ -82,7 +82,11 @@ class PreferenceObjective : public Objective {
   Tensor backward_in_chunks(const Unit& unit, const nn::StepRows& rows, int64_t& tokens);
   // Adds the router losses of a pass, where they are on.
   Tensor with_router_loss(const Tensor& loss, const Pass& pass, const nn::StepRows& rows);
-  void count_rows(Step& step) const;  // for the router losses
+  // For the router losses.
+  template <typename Visit>
+  void for_each_pass(const Step& step, Visit visit) const;
+  void count_rows(Step& step) const;
+  void count_loads(const Step& step);
   std::vector<Unit> chunks(const Unit& unit) const;
   int64_t longest_sharing() const { return decoder_.config().rotary.longest_common(); }
   reward::RankingLossOptions loss_options() const { return {options_.label_smoothing, options_.centering}; }

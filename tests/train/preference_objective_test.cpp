@@ -89,8 +89,11 @@ TEST_F(RouterLossesTest, DoNotDependOnTheTokenBudget) {
   const std::vector<int64_t> step = {0, 1, 2, 3, 4};
   const std::string gate = "layers.0.mlp.gate.weight";
   const auto none = step_gradients(store, moe_config(), step, with_losses({}, 100000));
-  for (const nn::RouterLossOptions losses :
-       {nn::RouterLossOptions{0, 2}, {2, 0, nn::BalanceScope::Group}, {2, 1, nn::BalanceScope::Group}}) {
+  for (const nn::RouterLossOptions losses : {nn::RouterLossOptions{0, 2},
+                                             {2, 0, nn::BalanceScope::Group},
+                                             {2, 0, nn::BalanceScope::Global},
+                                             {2, 1, nn::BalanceScope::Group},
+                                             {2, 1, nn::BalanceScope::Global}}) {
     const auto whole = step_gradients(store, moe_config(), step, with_losses(losses, 100000));
     EXPECT_GT((whole.at(gate) - none.at(gate)).abs().max().item<double>(), 1e-3);
     for (const int64_t budget : {60, 20, 1})
@@ -102,6 +105,24 @@ TEST_F(RouterLossesTest, DoNotDependOnTheTokenBudget) {
                                                        with_losses(losses, 100000, /*share=*/false))),
               1e-5)
         << "balance " << losses.balance << " z " << losses.z << " unshared";
+  }
+}
+
+// A step over the end of an epoch can hold a group twice: in one batch, or in two. It counts once.
+TEST_F(RouterLossesTest, AGroupThatIsDrawnTwiceCountsOnce) {
+  const data::GroupStore store = make_store(random_records(3, 5, 50, 7));
+  const auto added = [&](std::vector<int64_t> step, nn::RouterLossOptions losses, int64_t budget) {
+    auto with = step_gradients(store, moe_config(), step, with_losses(losses, budget));
+    for (const auto& [name, gradient] : step_gradients(store, moe_config(), step, with_losses({}, budget)))
+      with[name] = with.at(name) - gradient;
+    return with;
+  };
+  for (const nn::RouterLossOptions losses :
+       {nn::RouterLossOptions{0, 2}, {2, 0, nn::BalanceScope::Group}, {2, 0, nn::BalanceScope::Global}}) {
+    const auto once = added({0, 1, 2}, losses, 100000);
+    for (const int64_t budget : {100000, 60, 1})
+      EXPECT_LT(largest_difference(once, added({0, 1, 2, 1}, losses, budget)), 1e-5)
+          << "z " << losses.z << " scope " << static_cast<int>(losses.scope) << " budget " << budget;
   }
 }
 
