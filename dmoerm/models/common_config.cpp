@@ -15,8 +15,9 @@ void refuse_unsupported(ConfigReader& config) {
     if (!value.is_null() && value != false && !value.empty())
       fail(config.where(), "\"{}\" is {}: not supported", key, value.dump());
   }
-  if (!config.get("is_causal", true))
-    fail(config.where(), "\"is_causal\" is false: attention to later tokens is not supported");
+  if (!config.get("is_causal", true, false))
+    fail(config.where(), "\"is_causal\" is {}: attention to later tokens is not supported",
+         config.raw("is_causal").dump());
   if (config.get("attention_dropout", 0.0) != 0.0)
     log().warn("{}: attention_dropout {} is not used in training here", config.where(),
                config.raw("attention_dropout").dump());

@@ -92,9 +92,10 @@ TEST(Config, WhatIsNotSupportedIsRefusedByName) {
 
 // What transformers' shared code looks at in every family.
 TEST(Config, WhatChangesTheNumbersOfAnyFamilyIsRefused) {
-  const std::map<std::string, Json> settings = {{"quantization_config", {{"quant_method", "fp8"}}},
-                                                {"is_causal", false},
-                                                {"per_layer_config", {{{"head_dim", 8}}}}};
+  const std::multimap<std::string, Json> settings = {{"quantization_config", {{"quant_method", "fp8"}}},
+                                                     {"is_causal", false},
+                                                     {"is_causal", nullptr},
+                                                     {"per_layer_config", {{{"head_dim", 8}}}}};
   for (const char* name : kFixtures)
     for (const auto& [key, value] : settings)
       EXPECT_THAT(error_of([&, &key = key, &value = value] {
