@@ -26,7 +26,7 @@ Verdict read_result(const Json& json, const std::string& where) {
   const std::string text = error->is_object()
                                ? json_field_or<std::string>(*error, "message", error->dump(), where)
                                : error->dump();
-  return {Choice::Failed, "the batch failed: " + text};
+  return {Choice::Failed, "the batch failed: " + one_line(text)};
 }
 
 }  // namespace

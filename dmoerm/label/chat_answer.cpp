@@ -12,13 +12,6 @@ namespace {
 
 constexpr size_t kShownBytes = 200;
 
-std::string one_line(std::string_view text) {
-  std::string line(text.substr(0, kShownBytes));
-  std::replace_if(
-      line.begin(), line.end(), [](unsigned char c) { return c < ' '; }, ' ');
-  return text::repair_utf8(line);
-}
-
 // {"error": {"message": …}} or {"error": "…"}, as most servers write it; else the body itself.
 std::string error_text(const Json& json, const std::string& body) {
   if (json.is_object()) {
@@ -110,6 +103,13 @@ ChatAnswer read_error_status(const HttpResponse& response, const Json& json, std
 }
 
 }  // namespace
+
+std::string one_line(std::string_view text) {
+  std::string line(text.substr(0, kShownBytes));
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  return text::repair_utf8(line);
+}
 
 ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now) {
   using Kind = ChatAnswer::Kind;

@@ -3,6 +3,8 @@
 
 #include <ctime>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "dmoerm/label/api_key.h"
 #include "dmoerm/label/http_client.h"
@@ -22,6 +24,9 @@ struct ChatAnswer {
   bool counted = false;               // the verdict's tokens are the server's own count
   bool may_be_paid = false;           // there is no count, but the server may have worked
 };
+
+// The beginning of a text that a server wrote, on one line and as valid UTF-8.
+std::string one_line(std::string_view text);
 
 // A 200 whose body is no JSON is broken; JSON without a verdict is Unparsed. No text holds the key.
 ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now);

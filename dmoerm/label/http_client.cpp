@@ -57,14 +57,15 @@ struct HttpClient::Impl {
 void HttpClient::Impl::check_url(const std::string& text) {
   const Url url(curl_url());
   const CURLUcode parsed = curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0);
-  const bool http = text.starts_with("http://") || text.starts_with("https://");
-  if (parsed != CURLUE_OK || !http)
-    fail("label", "\"{}\" is no address, expected for example https://api.openai.com/v1", text);
+  const bool is_address =
+      parsed == CURLUE_OK && (text.starts_with("http://") || text.starts_with("https://"));
   char* user = nullptr;
   const bool has_user = curl_url_get(url.get(), CURLUPART_USER, &user, 0) == CURLUE_OK;
   curl_free(user);
-  if (has_user)
+  if (has_user || (!is_address && text.find('@') != std::string::npos))  // shown nowhere
     fail("label", "the endpoint holds a user's name or password: give the key by a variable or a file");
+  if (!is_address)
+    fail("label", "\"{}\" is no address, expected for example https://api.openai.com/v1", text);
 }
 
 size_t HttpClient::Impl::write_body(char* data, size_t, size_t size, void* user) {

@@ -70,10 +70,14 @@ LabelSummary ask(const LabelRun& run, const std::vector<data::TaskPoints>& tasks
 }
 
 // Reads all data before anything is paid for, and says how many calls are missing. 0 (unknown) when the data
-// come from a pipe.
+// come from a pipe, which can be read once.
 int64_t count_calls(const LabelRun& run, const std::vector<data::TaskPoints>& tasks,
                     const ChatRequests& requests, LabelStore& store) {
-  if (std::find(run.data.begin(), run.data.end(), "-") != run.data.end()) return 0;
+  const auto is_pipe = [](const fs::path& path) {
+    std::error_code none;
+    return path == "-" || (fs::exists(path, none) && !fs::is_regular_file(path, none));
+  };
+  if (std::any_of(run.data.begin(), run.data.end(), is_pipe)) return 0;
   DryRun counter(requests, {});
   return ask(run, tasks, counter, store, -1).unasked_calls;
 }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <spdlog/sinks/ostream_sink.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <sstream>
@@ -83,6 +84,20 @@ TEST_F(HttpJudgeTest, SendsWhatTheApiExpects) {
   body.erase("messages");
   EXPECT_EQ(body, Json::parse(
                       R"({"model": "judge", "temperature": 0.0, "max_completion_tokens": 9, "top_p": 0.5})"));
+}
+
+// As `--data <(zcat …)` gives it: what was read is gone.
+TEST_F(HttpJudgeTest, LabelsDataFromAPipe) {
+  ScriptedServer server(after_faults(0, {}));
+  const std::string text = read_file(files_.train);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(write(ends[1], text.data(), text.size()), std::ssize(text));
+  close(ends[1]);
+  LabelRun run = small_run(server);
+  run.data = {fmt::format("/dev/fd/{}", ends[0])};
+  EXPECT_EQ(label_files(run).calls, 2);
+  close(ends[0]);
 }
 
 TEST_F(HttpJudgeTest, SendsAgainAfterEveryPassingFault) {
@@ -333,7 +348,13 @@ TEST_F(HttpJudgeTest, RefusesSettingsThatMakeNoSense) {
   };
   refuses([](LabelRun& run) { run.http.endpoint = ""; }, "give --endpoint");
   refuses([](LabelRun& run) { run.http.endpoint = "ftp://x"; }, "is no address");
-  refuses([](LabelRun& run) { run.http.endpoint = "https://user:word@x/v1"; }, "user's name or password");
+  for (const char* endpoint : {"https://user:word@x/v1", "user:word@x/v1", "ftp://user:word@x"}) {
+    const auto change = [&](LabelRun& run) { run.http.endpoint = endpoint; };
+    refuses(change, "user's name or password");
+    LabelRun run = small_run(server);
+    change(run);
+    EXPECT_EQ(error_of([&] { label_files(run); }).find("word@"), std::string::npos) << endpoint;
+  }
   refuses([](LabelRun& run) { run.judge = "http", run.chat.model = ""; }, "give --model");
   refuses([](LabelRun& run) { run.http.concurrency = 0; }, "concurrency is 0");
   refuses([](LabelRun& run) { run.http.retry.attempts = 0; }, "attempts is 0");

@@ -263,6 +263,26 @@ TEST_F(BatchFiles, AreCutAtTheirLimit) {
   EXPECT_LE(BatchWriter::kMaxLines, 50'000);
 }
 
+// What a server says goes into the journal and to the log: one line, whatever it is.
+TEST_F(BatchFiles, FailuresAreOneShortLine) {
+  ChatOptions options;
+  options.model = "judge";
+  data::PreferenceRecord record;
+  record.id = "x";
+  record.responses = {{{"assistant", "a"}}, {{"assistant", "b"}}};
+  const Question question{record, "logic", 0, 1};
+  const std::string message = "line one\nline two " + std::string(100'000, 'x');
+  write_lines("errors.jsonl", {dump_json({{"custom_id", batch_id(question, "judge")},
+                                          {"response", nullptr},
+                                          {"error", {{"code", "expired"}, {"message", message}}}})});
+  BatchReader reader("judge", {directory_ / "errors.jsonl"}, false);
+  reader.ask(question, [](const Verdict& verdict) {
+    EXPECT_EQ(verdict.choice, Choice::Failed);
+    EXPECT_THAT(verdict.text, HasSubstr("the batch failed: line one line two xxx"));
+    EXPECT_LT(verdict.text.size(), 300u);
+  });
+}
+
 TEST_F(BatchFiles, RefuseDamagedResults) {
   run_.read_batch = {directory_ / "results.jsonl"};
   const std::pair<const char*, const char*> lines[] = {
