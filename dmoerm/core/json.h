@@ -19,7 +19,8 @@ using Json = nlohmann::json;
 Json parse_json(std::string_view text, std::string_view where);
 Json load_json(const std::filesystem::path& path);
 
-// One line of text; throws Error if a string in it is not valid UTF-8 or a number is not finite.
+// One line of text; Error for a string that is not valid UTF-8. JSON has no numbers that are not finite: they
+// are written as null.
 std::string dump_json(const Json& json, int indent = -1);
 
 std::string_view json_kind(const Json& json);  // "a string", "a number", … for messages

@@ -51,6 +51,8 @@ void InnerModel::check() const {
          aggregator->num_experts(), aggregator->width(), K, D);
   if (!sum_weights.empty() && sum_weights.size() != experts.size())
     fail(part, "\"sum\" has {} weights, expected one for each of {} experts", sum_weights.size(), K);
+  for (const double weight : sum_weights)
+    if (!std::isfinite(weight)) fail(part, "\"sum\" holds {}, expected finite numbers", weight);
   if (!aggregator && sum_weights.empty() && K > 1)
     fail(part, "{} experts and no aggregator, expected an aggregator file or \"sum\"", K);
   if (!std::isfinite(reward_mean) || !std::isfinite(reward_std) || reward_std <= 0)

@@ -12,9 +12,10 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-// As many digits as give the same float32 again.
-std::vector<float> floats(const Tensor& x) {
+// As many digits as give the same float32 again. JSON has no numbers that are not finite.
+std::vector<float> floats(const Tensor& x, const std::string& where) {
   const Tensor plain = x.to(torch::kCPU, torch::kFloat32).contiguous();
+  if (!plain.isfinite().all().item<bool>()) fail(where, "the model gives numbers that are not finite");
   return {plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel()};
 }
 
@@ -46,11 +47,11 @@ class Probe {
     const std::vector<data::PackItem> items = {{ids, 0, num_experts - 1}};
     const nn::Batch batch = nn::to_device(data::pack(items, num_experts), model_.decoder->device());
     const Tensor state_D = model_.decoder->last_hidden(batch, num_experts > 0 ? &experts_ : nullptr)[0];
-    OrderedJson json = {{"ids", ids}, {"hidden", floats(state_D)}};
+    OrderedJson json = {{"ids", ids}, {"hidden", floats(state_D, where)}};
     if (model_.head == models::HeadKind::Score)
-      json["scores"] = floats(torch::mv(model_.score_weight, state_D.to(torch::kFloat32)));
+      json["scores"] = floats(torch::mv(model_.score_weight, state_D.to(torch::kFloat32)), where);
     if (model_.head == models::HeadKind::LanguageModel)
-      json["logits"] = floats(torch::mv(model_.lm_weight, state_D));
+      json["logits"] = floats(torch::mv(model_.lm_weight, state_D), where);
     return json.dump() + "\n";
   }
 

@@ -132,6 +132,7 @@ TEST_F(ImportTest, MistakesOfTheConfigurationAreNamed) {
   EXPECT_THAT(error_with("sum =", "aggregator = \"x\"\nsum ="), HasSubstr("either an aggregator or a sum"));
   EXPECT_THAT(error_with("[0.5, -1.25]", "[0.5]"), HasSubstr("1 weights, expected one for each of 2"));
   EXPECT_THAT(error_with("sum = [0.5, -1.25]", ""), HasSubstr("no aggregator"));
+  EXPECT_THAT(error_with("sum = [0.5, -1.25]", "sum = [0.5, nan]"), HasSubstr("\"sum\" holds nan"));
   EXPECT_THAT(error_with("point = \"style\"", "point = \"logic\""),
               HasSubstr("two experts called \"logic\""));
   EXPECT_THAT(error_with("name = \"text\"", "name = \"smalltalk\""), HasSubstr("two tasks are called"));

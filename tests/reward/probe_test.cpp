@@ -1,6 +1,8 @@
 // Probing checkpoints against the reference outputs of transformers and PEFT.
 #include "dmoerm/reward/probe.h"
 
+#include <cmath>
+
 #include "tests/reward/reward_fixtures.h"
 
 namespace dmoerm::reward {
@@ -52,6 +54,22 @@ TEST(Probe, AnAdapterBringsItsHead) {
   const Tensor ids = torch::cat({expected.at("prompt.0"), expected.at("answer.0.1")});
   const auto answers = probe(base, ids_line(ids), experts / "expert2");
   EXPECT_LT(difference(answers.at(0)["scores"], expected.at("expert_score.0.1.2")), 1e-4);
+}
+
+// JSON would hold them as null.
+TEST(Probe, NumbersThatAreNotFiniteAreAnError) {
+  TemporaryDirectory directory;
+  const fs::path broken = directory.path() / "broken";
+  models::Checkpoint checkpoint = models::load_checkpoint(fs::path(DMOERM_TEST_DATA) / "llama-seq");
+  checkpoint.score_weight[0][0] = NAN;
+  fs::create_directories(broken);
+  models::save_checkpoint(broken, checkpoint);
+  write_file_atomically(directory.path() / "lines.jsonl", "{\"ids\": [1, 2]}\n");
+  ProbeOptions options;
+  options.model = broken;
+  EXPECT_THAT(
+      error_of([&] { probe_file(options, directory.path() / "lines.jsonl", [](std::string_view) {}); }),
+      testing::HasSubstr("lines.jsonl:1] the model gives numbers that are not finite"));
 }
 
 TEST(Probe, NamesBadLines) {
