@@ -43,7 +43,7 @@ void add_eval_command(CLI::App& app) {
   command->callback([flags] {
     auto scorer = flags->model.load();
     flags->evaluation.reader = flags->model.reader;
-    const auto result = metrics::evaluate(scorer, flags->evaluation);
+    const auto result = metrics::evaluate(*scorer, flags->evaluation);
     if (flags->json) {
       std::cout << dump_json(result.to_json(flags->evaluation.seed), 2) << "\n";
     } else {

@@ -16,7 +16,7 @@ struct ScoreFlags {
   std::filesystem::path input = "-", output = "-";
 };
 
-reward::ScoreFileResult run(reward::Scorer& scorer, const ScoreFlags& flags) {
+reward::ScoreFileResult run(reward::RecordScorer& scorer, const ScoreFlags& flags) {
   if (flags.output == "-") {
     const auto write = [](std::string_view line) { std::cout << line; };
     const auto result = reward::score_file(scorer, flags.input, write, flags.model.reader);
@@ -31,14 +31,14 @@ reward::ScoreFileResult run(reward::Scorer& scorer, const ScoreFlags& flags) {
   return result;
 }
 
-void report(const reward::Scorer& scorer, const reward::ScoreFileResult& result) {
-  const auto& encoded = scorer.encode_counts();
+void report(const reward::RecordScorer& scorer, const reward::ScoreFileResult& result) {
+  const reward::ScorerCounts counts = scorer.counts();
+  const auto& encoded = counts.encoded;
   if (encoded.prompts_cut + encoded.answers_cut > 0)
     log().warn("too long: {} prompts and {} answers of {} sequences were cut", encoded.prompts_cut,
                encoded.answers_cut, encoded.sequences);
-  if (scorer.counts().unknown_tasks > 0)
-    log().warn("{} records name a task that the model does not know; they were routed",
-               scorer.counts().unknown_tasks);
+  if (counts.unknown_tasks > 0)
+    log().warn("{} records name a task that the model does not know; they were routed", counts.unknown_tasks);
   if (result.bad == 0) return;
   log().error("{} of {} lines could not be scored; each has its error in the output", result.bad,
               result.lines);
@@ -63,7 +63,7 @@ void add_score_command(CLI::App& app) {
       "    dmoerm score --model out/model");
   command->callback([flags] {
     auto scorer = flags->model.load();
-    report(scorer, run(scorer, *flags));
+    report(*scorer, run(*scorer, *flags));
   });
 }
 

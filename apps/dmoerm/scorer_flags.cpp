@@ -45,13 +45,11 @@ void ScorerFlags::add_to(CLI::App& command) {
   RunFlags::add_runtime_flags(command, runtime);
 }
 
-reward::Scorer ScorerFlags::load() {
+std::unique_ptr<reward::RecordScorer> ScorerFlags::load() {
   scorer.load.device = init_runtime(runtime);
   scorer.load.dtype = compute_dtype(runtime, scorer.load.device);
   scorer.load.base_memory = static_cast<int64_t>(base_memory_gb * 1e9);
-  auto loaded = reward::Scorer::load(model, scorer);
-  log().info("chat format: {}", loaded.chat_format_description());
-  return loaded;
+  return reward::load_scorer(model, scorer);
 }
 
 }  // namespace dmoerm::app

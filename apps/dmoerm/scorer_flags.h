@@ -5,7 +5,7 @@
 
 #include "dmoerm/core/runtime.h"
 #include "dmoerm/data/reader.h"
-#include "dmoerm/reward/scorer.h"
+#include "dmoerm/reward/ensemble.h"
 
 namespace dmoerm::app {
 
@@ -17,7 +17,7 @@ struct ScorerFlags {
   double base_memory_gb = 0;
 
   void add_to(CLI::App& command);
-  reward::Scorer load();  // sets threads and device first
+  std::unique_ptr<reward::RecordScorer> load();  // sets threads and device first
 };
 
 }  // namespace dmoerm::app

@@ -154,11 +154,15 @@ void MappedFile::release(size_t begin, size_t end) const {
   if (first < last) madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
 }
 
-FileLock::FileLock(const fs::path& path) {
+FileLock::FileLock(const fs::path& path, IfHeld if_held) {
   create_parent(path);
   descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail("lock", "cannot open {}: {}", path.string(), std::strerror(errno));
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  int result = 0;
+  do {
+    result = flock(descriptor_, if_held == IfHeld::Wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) {
     close(descriptor_);
     fail("lock", "{} is held by another process", path.string());
   }

@@ -85,10 +85,12 @@ class LineReader {
   size_t begin_ = 0, line_ = 0;
 };
 
-// Holds `path` (created when missing) exclusively until destroyed; Error when another process holds it.
+// Holds `path` (created when missing) exclusively until destroyed. When another process holds it: Error, or
+// waits for it.
 class FileLock {
  public:
-  explicit FileLock(const fs::path& path);
+  enum class IfHeld { Fail, Wait };
+  explicit FileLock(const fs::path& path, IfHeld if_held = IfHeld::Fail);
   FileLock(const FileLock&) = delete;
   ~FileLock();
 

@@ -25,6 +25,7 @@ struct PreferenceRecord {
   std::vector<std::vector<int32_t>> response_ids;  // for is_ids
   std::vector<int64_t> ranks;  // one each answer, 1 is best, equal is a tie; may be empty when scoring
   double margin = 0;           // wanted reward difference of a pair
+  std::vector<double> gold;    // true reward of each answer where it is known; else empty
   size_t line = 0;
 
   size_t num_answers() const { return is_ids ? response_ids.size() : responses.size(); }

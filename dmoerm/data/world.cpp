@@ -58,7 +58,10 @@ double World::quality(const std::string& point, std::string_view prompt, std::st
 }
 
 std::vector<double> World::capabilities(size_t task, std::string_view prompt, std::string_view answer) const {
-  const AnswerCounts counts = count_words(prompt, answer);
+  return capabilities(task, count_words(prompt, answer));
+}
+
+std::vector<double> World::capabilities(size_t task, const AnswerCounts& counts) const {
   const std::vector<std::string>& points = tasks().at(task).points;
   std::vector<double> result(points.size());
   for (size_t i = 0; i < points.size(); ++i)
@@ -67,7 +70,19 @@ std::vector<double> World::capabilities(size_t task, std::string_view prompt, st
 }
 
 double World::gold(size_t task, std::string_view prompt, std::string_view answer) const {
-  return gold_scale_.at(task).apply(gold_formula(task, capabilities(task, prompt, answer)));
+  return mixed_scale_.at(task).apply(mixed_gold(task, count_words(prompt, answer)));
+}
+
+double World::own_gold(size_t task, const AnswerCounts& counts) const {
+  return gold_scale_.at(task).apply(gold_formula(task, capabilities(task, counts)));
+}
+
+double World::mixed_gold(size_t task, const AnswerCounts& counts) const {
+  if (options_.conflict == 1) return own_gold(task, counts);
+  double shared = 0;
+  for (size_t other = 0; other < tasks().size(); ++other)
+    shared += own_gold(other, counts) / static_cast<double>(tasks().size());
+  return options_.conflict * own_gold(task, counts) + (1 - options_.conflict) * shared;
 }
 
 PreferenceRecord World::ranked_list(size_t task, std::string_view purpose, uint64_t index, size_t answers,
@@ -82,7 +97,9 @@ PreferenceRecord World::ranked_list(size_t task, std::string_view purpose, uint6
   for (size_t i = 0; i < answers; ++i) {
     const std::string answer = make_answer(record.prompt_text, purpose, index, i);
     record.responses.push_back({{"assistant", answer}});
-    value.push_back(gold(task, record.prompt_text, answer) + noise * random.normal());
+    const double own = gold(task, record.prompt_text, answer);
+    if (noise == 0) record.gold.push_back(own);
+    value.push_back(own + noise * random.normal());
   }
   for (const double own : value)
     record.ranks.push_back(1 + std::count_if(value.begin(), value.end(), [&](double v) { return v > own; }));
@@ -100,6 +117,7 @@ PreferenceRecord World::exact_list(size_t task, std::string_view purpose, uint64
 }
 
 void World::calibrate() {
+  std::vector<std::vector<AnswerCounts>> words(tasks().size());  // of each task's answers
   for (size_t task = 0; task < tasks().size(); ++task) {
     const std::vector<std::string>& points = tasks()[task].points;
     std::vector<std::vector<double>> answers(kCalibrationAnswers);  // capabilities of each
@@ -109,6 +127,7 @@ void World::calibrate() {
       const AnswerCounts counts =
           count_words(prompt, draw_answer(prompt, {.match_rate = draw_match_rate(random)}, random));
       for (const std::string& point : points) answers[i].push_back(raw_quality(point, counts));
+      words[task].push_back(counts);
     }
     std::vector<Scale> scales;
     for (size_t point = 0; point < points.size(); ++point) {
@@ -118,6 +137,9 @@ void World::calibrate() {
     point_scale_.push_back(std::move(scales));
     gold_scale_.push_back(Scale::of(answers, [&](const auto& answer) { return gold_formula(task, answer); }));
   }
+  for (size_t task = 0; task < tasks().size(); ++task)
+    mixed_scale_.push_back(
+        Scale::of(words[task], [&](const AnswerCounts& counts) { return mixed_gold(task, counts); }));
 }
 
 }  // namespace dmoerm::data

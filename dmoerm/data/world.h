@@ -11,6 +11,7 @@
 
 #include "dmoerm/data/preference_record.h"
 #include "dmoerm/data/task_points.h"
+#include "dmoerm/data/world_words.h"
 
 namespace dmoerm::data {
 
@@ -21,6 +22,8 @@ struct WorldOptions {
   double human_noise = 1.4;
   double shared_cue = 0.04;  // share of prompts whose verb fits two tasks
   double distractor = 0.1;   // share of prompts that also name a verb of another task ("do not chat")
+  // 1: each task has a gold reward of its own; 0: all have the same, the mean of theirs; between, a mixture.
+  double conflict = 1;
 };
 
 // Everything drawn is a function of (seed, purpose, index); gold is one function, the same for every seed.
@@ -68,10 +71,14 @@ class World {
   PreferenceRecord ranked_list(size_t task, std::string_view purpose, uint64_t index, size_t answers,
                                double noise) const;
   void calibrate();
+  std::vector<double> capabilities(size_t task, const AnswerCounts& counts) const;
+  double own_gold(size_t task, const AnswerCounts& counts) const;    // standardised over the task's answers
+  double mixed_gold(size_t task, const AnswerCounts& counts) const;  // not standardised
 
   WorldOptions options_;
   std::vector<std::vector<Scale>> point_scale_;  // [task][point]
   std::vector<Scale> gold_scale_;                // [task]
+  std::vector<Scale> mixed_scale_;               // [task]
 };
 
 }  // namespace dmoerm::data

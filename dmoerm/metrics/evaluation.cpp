@@ -6,6 +6,7 @@
 
 #include "dmoerm/core/log.h"
 #include "dmoerm/metrics/length_baseline.h"
+#include "dmoerm/reward/double_layer_model.h"
 
 namespace dmoerm::metrics {
 namespace {
@@ -16,8 +17,8 @@ using reward::RecordScore;
 constexpr size_t kWindowRecords = 2048;
 
 // The model's name for the record's task, or "" when it knows none of that name.
-std::string known_task(const reward::DoubleLayerModel& model, const PreferenceRecord& record) {
-  const auto* inner = record.task.empty() ? nullptr : model.find(record.task);
+std::string known_task(const reward::DoubleLayerModel* model, const PreferenceRecord& record) {
+  const auto* inner = model && !record.task.empty() ? model->find(record.task) : nullptr;
   return inner ? inner->task : "";
 }
 
@@ -26,31 +27,25 @@ struct WindowScores {
   std::vector<RecordScore> truth, routed;  // routed: empty without a router
 };
 
-WindowScores score_window(reward::Scorer& scorer, std::span<const PreferenceRecord> records) {
-  const auto& model = scorer.model();
-  if (!model.router) return {scorer.score(records), {}};
+WindowScores score_window(reward::RecordScorer& scorer, std::span<const PreferenceRecord> records) {
+  const auto* model = scorer.double_layer();
+  if (!model || !model->router) return {scorer.score(records), {}};
 
-  const auto probabilities = scorer.route(records);
-  std::vector<std::string> routes;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (probabilities[i].empty()) fail("eval", "record {} cannot be routed", records[i].id);
-    routes.push_back(model.router->labels[reward::best_label(probabilities[i])]);
-  }
+  std::vector<PreferenceRecord> without_task(records.begin(), records.end());
+  for (PreferenceRecord& record : without_task) record.task.clear();
   WindowScores scores;
-  scores.routed = scorer.score_as(records, routes);
+  scores.routed = scorer.score(without_task);
   scores.truth = scores.routed;
-  // Only where the router was wrong does the true task's model give anything else.
+  // Only where the router was wrong, or mixes tasks, does the true task's model give anything else.
   std::vector<PreferenceRecord> again;
-  std::vector<std::string> tasks;
   std::vector<size_t> places;
   for (size_t i = 0; i < records.size(); ++i) {
     const auto task = known_task(model, records[i]);
-    if (task.empty() || task == scores.routed[i].task) continue;
+    if (task.empty() || (task == scores.routed[i].task && model->router->top == 1)) continue;
     again.push_back(records[i]);
-    tasks.push_back(task);
     places.push_back(i);
   }
-  auto corrected = scorer.score_as(again, tasks);
+  auto corrected = scorer.score(again);
   for (size_t n = 0; n < places.size(); ++n) scores.truth[places[n]] = std::move(corrected[n]);
   return scores;
 }
@@ -58,8 +53,9 @@ WindowScores score_window(reward::Scorer& scorer, std::span<const PreferenceReco
 // The rows by task name, in the model's order first.
 class Rows {
  public:
-  explicit Rows(const reward::DoubleLayerModel& model) : model_(model) {
-    for (const auto& inner : model.tasks) row(inner.task);
+  explicit Rows(const reward::DoubleLayerModel* model) : model_(model) {
+    if (model)
+      for (const auto& inner : model->tasks) row(inner.task);
   }
 
   void add(const PreferenceRecord& record, const RecordScore& truth, const RecordScore* routed) {
@@ -88,18 +84,18 @@ class Rows {
     return result_.tasks[place->second];
   }
 
-  const reward::DoubleLayerModel& model_;
+  const reward::DoubleLayerModel* model_;
   Evaluation result_;
   std::map<std::string, size_t> places_;
 };
 
 }  // namespace
 
-Evaluation evaluate(reward::Scorer& scorer, const EvaluationOptions& options) {
+Evaluation evaluate(reward::RecordScorer& scorer, const EvaluationOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   data::PreferenceReader reader(options.files, options.reader);
   Progress progress("eval", 0, "records");
-  Rows rows(scorer.model());
+  Rows rows(scorer.double_layer());
   std::vector<PreferenceRecord> window;
   const auto finish_window = [&] {
     const auto scores = score_window(scorer, window);
@@ -119,7 +115,7 @@ Evaluation evaluate(reward::Scorer& scorer, const EvaluationOptions& options) {
 
   Evaluation result = rows.take();
   result.bad_lines = reader.num_bad();
-  result.encoded = scorer.encode_counts();
+  result.encoded = scorer.counts().encoded;
   result.tokens = scorer.counts().tokens;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (total(result.overall.accuracy).pairs == 0)

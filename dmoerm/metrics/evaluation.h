@@ -9,7 +9,7 @@
 #include "dmoerm/core/json.h"
 #include "dmoerm/data/reader.h"
 #include "dmoerm/metrics/pairwise_accuracy.h"
-#include "dmoerm/reward/scorer.h"
+#include "dmoerm/reward/record_scorer.h"
 
 namespace dmoerm::metrics {
 
@@ -46,6 +46,6 @@ struct Evaluation {
 };
 
 // Error for a bad line (unless reader.skip_bad) and for a record that the model cannot score.
-Evaluation evaluate(reward::Scorer& scorer, const EvaluationOptions& options);
+Evaluation evaluate(reward::RecordScorer& scorer, const EvaluationOptions& options);
 
 }  // namespace dmoerm::metrics

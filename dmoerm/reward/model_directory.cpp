@@ -87,7 +87,9 @@ TaskRouter load_router(const RouterEntry& entry, const fs::path& directory, cons
     shared = bases.begin()->second->checkpoint.decoder;
     names = bases.begin()->second->checkpoint.names();
   }
-  return TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options, names);
+  TaskRouter router = TaskRouter::load(directory / entry.path, kind, entry.labels, shared, options, names);
+  router.top = entry.top;
+  return router;
 }
 
 TaskEntry save_task(const InnerModel& inner, const fs::path& directory) {
@@ -169,7 +171,7 @@ void DoubleLayerModel::save(const fs::path& directory) const {
   if (router) {
     const auto base = fs::path(tasks.front().base->path).lexically_relative(kRouterPath);
     router->save(target.path() / kRouterPath, base.generic_string());
-    manifest.router = {kRouterPath, router_kind_name(router->kind), router->labels};
+    manifest.router = {kRouterPath, router_kind_name(router->kind), router->labels, router->top};
   }
   if (tokenizer) tokenizer->save(target.path());
   manifest.sha256 = file_digests(target.path());

@@ -69,12 +69,12 @@ TaskEntry read_task(const Json& json, const std::string& where) {
 RouterEntry read_router(const Json& json, const std::string& where) {
   check_keys(json, {"path", "kind", "labels", "top"}, where);
   RouterEntry router{json_field<std::string>(json, "path", where),
-                     json_field<std::string>(json, "kind", where),
-                     values<std::string>(json, "labels", where)};
+                     json_field<std::string>(json, "kind", where), values<std::string>(json, "labels", where),
+                     json_field_or<int64_t>(json, "top", 1, where)};
   if (router.kind != "classifier" && router.kind != "adapter" && router.kind != "head")
     fail(where, "\"kind\" is \"{}\", expected \"classifier\", \"adapter\" or \"head\"", router.kind);
-  if (const auto top = json_field_or<int64_t>(json, "top", 1, where); top != 1)
-    fail(where, "\"top\" is {}, only 1 is supported", top);
+  if (router.top < 1 || router.top > std::ssize(router.labels))
+    fail(where, "\"top\" is {}, expected 1 to the number of labels, {}", router.top, router.labels.size());
   return router;
 }
 
@@ -125,7 +125,8 @@ Json ModelManifest::to_json() const {
   Json json = {{"format", kFormat},        {"kind", kind},      {"chat_format", chat_format},
                {"max_tokens", max_tokens}, {"router", nullptr}, {"tasks", Json::array()}};
   if (router)
-    json["router"] = {{"path", router->path}, {"kind", router->kind}, {"labels", router->labels}, {"top", 1}};
+    json["router"] = {
+        {"path", router->path}, {"kind", router->kind}, {"labels", router->labels}, {"top", router->top}};
   for (const auto& task : tasks) json["tasks"].push_back(task_json(task));
   if (!sha256.empty()) json["sha256"] = sha256;
   return json;

@@ -30,6 +30,7 @@ struct TaskEntry {
 struct RouterEntry {
   std::string path, kind;
   std::vector<std::string> labels;
+  int64_t top = 1;
 };
 
 // Paths are relative to the directory that holds the file.

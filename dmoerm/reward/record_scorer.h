@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "dmoerm/data/preference_record.h"
+#include "dmoerm/data/prompt_group.h"
 
 namespace dmoerm::reward {
+
+struct DoubleLayerModel;
 
 struct RecordScore {
   std::string task;                          // the inner model's; "" for a plain classifier
@@ -17,11 +19,21 @@ struct RecordScore {
   std::string error;                         // not "": why this record has no rewards
 };
 
+// Of all records that were scored.
+struct ScorerCounts {
+  int64_t records = 0, sequences = 0, tokens = 0;  // computed; tokens: nothing shared
+  int64_t routed = 0, unknown_tasks = 0;           // routed because the named task is unknown
+  data::EncodeCounts encoded;
+};
+
 class RecordScorer {
  public:
   virtual ~RecordScorer() = default;
   // One result a record, in order; a record that cannot be scored gets an error, the others are scored.
   virtual std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records) = 0;
+  virtual ScorerCounts counts() const = 0;
+  // The model that knows tasks, a router and experts; null where there is none.
+  virtual const DoubleLayerModel* double_layer() const { return nullptr; }
 };
 
 }  // namespace dmoerm::reward

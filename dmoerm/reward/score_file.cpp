@@ -1,6 +1,7 @@
 #include "dmoerm/reward/score_file.h"
 
 #include "dmoerm/core/log.h"
+#include "dmoerm/reward/double_layer_model.h"
 
 namespace dmoerm::reward {
 namespace {
@@ -28,20 +29,21 @@ std::string error_line(const Json& id, const std::string& error) {
          "\n";
 }
 
-std::string score_line(const DoubleLayerModel& model, const std::string& id, const RecordScore& score) {
+std::string score_line(const DoubleLayerModel* model, const std::string& id, const RecordScore& score) {
   OrderedJson json = {{"id", id}, {"task", score.task}, {"task_probs", nullptr}, {"rewards", score.rewards}};
   if (score.task.empty()) json["task"] = nullptr;
   for (size_t c = 0; c < score.task_probs.size(); ++c)
-    json["task_probs"][model.router->labels[c]] = score.task_probs[c];
-  const InnerModel& inner = *model.find(score.task);
-  for (size_t k = 0; k < inner.experts.size(); ++k)
-    if (!inner.experts[k].point.empty()) json["experts"][inner.experts[k].point] = score.experts[k];
+    json["task_probs"][model->router->labels[c]] = score.task_probs[c];
+  for (size_t k = 0; k < score.experts.size(); ++k) {
+    const std::string& point = model->find(score.task)->experts[k].point;
+    if (!point.empty()) json["experts"][point] = score.experts[k];
+  }
   return json.dump() + "\n";
 }
 
 }  // namespace
 
-ScoreFileResult score_file(Scorer& scorer, const std::filesystem::path& input,
+ScoreFileResult score_file(RecordScorer& scorer, const std::filesystem::path& input,
                            const std::function<void(std::string_view)>& write, data::ReaderOptions options) {
   options.require_ranks = false;
   options.skip_bad = false;
@@ -70,7 +72,7 @@ ScoreFileResult score_file(Scorer& scorer, const std::filesystem::path& input,
       const RecordScore* score = line.error.empty() ? &scores[next++] : nullptr;
       if (score) line.error = score->error;
       result.bad += !line.error.empty();
-      write(line.error.empty() ? score_line(scorer.model(), line.id.get<std::string>(), *score)
+      write(line.error.empty() ? score_line(scorer.double_layer(), line.id.get<std::string>(), *score)
                                : error_line(line.id, line.error));
     }
     progress.advance(static_cast<int64_t>(lines.size()));

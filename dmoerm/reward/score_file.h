@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "dmoerm/data/reader.h"
-#include "dmoerm/reward/scorer.h"
+#include "dmoerm/reward/record_scorer.h"
 
 namespace dmoerm::reward {
 
@@ -16,7 +16,7 @@ struct ScoreFileResult {
 
 // `write` gets each line with its newline. Empty lines are skipped; a line that is no record, or cannot be
 // scored, gives {"id", "error"} and the rest goes on. Error when the input cannot be read at all.
-ScoreFileResult score_file(Scorer& scorer, const std::filesystem::path& input,
+ScoreFileResult score_file(RecordScorer& scorer, const std::filesystem::path& input,
                            const std::function<void(std::string_view)>& write,
                            data::ReaderOptions reader = {});
 

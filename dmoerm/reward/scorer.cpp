@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
+#include "dmoerm/core/log.h"
 #include "dmoerm/reward/sequence_scores.h"
 
 namespace dmoerm::reward {
@@ -38,13 +40,24 @@ size_t best_label(const std::vector<double>& probabilities) {
   return std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
 }
 
+ScorerCounts Scorer::counts() const {
+  ScorerCounts counts = counts_;
+  counts.encoded = encoder_.counts();
+  return counts;
+}
+
 Scorer Scorer::load(const std::filesystem::path& directory, const ScorerOptions& options) {
+  const auto logged = [](Scorer scorer) {
+    log().info("chat format: {}", scorer.chat_format_description());
+    return scorer;
+  };
   if (!is_model_directory(directory))
-    return Scorer(load_classifier(directory, {options.adapter, options.label}, options.load), options);
+    return logged(
+        Scorer(load_classifier(directory, {options.adapter, options.label}, options.load), options));
   if (!options.adapter.empty() || options.label)
     fail(directory.string(),
          "an adapter or a label goes with a plain sequence classifier, found a dmoerm model");
-  return Scorer(DoubleLayerModel::load(directory, options.load), options);
+  return logged(Scorer(DoubleLayerModel::load(directory, options.load), options));
 }
 
 Scorer::Scorer(DoubleLayerModel model, ScorerOptions options)
@@ -201,7 +214,41 @@ std::vector<RecordScore> Scorer::score(std::span<const data::PreferenceRecord> r
     }
   }
   score_by(records, inners, results);
+  if (model_.router && model_.router->top > 1) mix_tasks(records, results);
   return results;
+}
+
+// The routed records have the best task's rewards: adds those of the next best ones.
+void Scorer::mix_tasks(std::span<const data::PreferenceRecord> records, std::vector<RecordScore>& results) {
+  const auto top = static_cast<size_t>(model_.router->top);
+  std::vector<std::vector<size_t>> best(records.size());  // labels, best first; none where not routed
+  std::vector<double> weight(records.size());             // of the tasks mixed so far
+  for (size_t i = 0; i < records.size(); ++i) {
+    const auto& probabilities = results[i].task_probs;
+    if (probabilities.empty() || !results[i].error.empty()) continue;
+    best[i].resize(probabilities.size());
+    std::iota(best[i].begin(), best[i].end(), 0);
+    std::ranges::stable_sort(best[i],
+                             [&](size_t a, size_t b) { return probabilities[a] > probabilities[b]; });
+    weight[i] = probabilities[best[i][0]];
+  }
+  for (size_t place = 1; place < top; ++place) {
+    std::vector<const InnerModel*> inners(records.size());
+    for (size_t i = 0; i < records.size(); ++i)
+      if (!best[i].empty()) inners[i] = model_.find(model_.router->labels[best[i][place]]);
+    std::vector<RecordScore> scores(records.size());
+    score_by(records, inners, scores);
+    for (size_t i = 0; i < records.size(); ++i) {
+      if (!inners[i]) continue;
+      RecordScore& result = results[i];
+      if (result.error.empty()) result.error = scores[i].error;
+      if (!result.error.empty()) continue;
+      const double added = result.task_probs[best[i][place]], share = added / (weight[i] + added);
+      weight[i] += added;
+      for (size_t a = 0; a < result.rewards.size(); ++a)
+        result.rewards[a] += share * (scores[i].rewards[a] - result.rewards[a]);
+    }
+  }
 }
 
 }  // namespace dmoerm::reward

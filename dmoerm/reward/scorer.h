@@ -25,20 +25,15 @@ struct ScorerOptions {
   bool pool_transformers = false;  // score the last token that is not padding, even where padding equals EOS
 };
 
-struct ScorerCounts {
-  int64_t records = 0, sequences = 0, tokens = 0;  // computed; tokens: nothing shared
-  int64_t routed = 0, unknown_tasks = 0;           // routed because the named task is unknown
-};
-
-class Scorer {
+class Scorer : public RecordScorer {
  public:
   static Scorer load(const std::filesystem::path& directory, const ScorerOptions& options = {});
   explicit Scorer(DoubleLayerModel model, ScorerOptions options = {});
 
-  // One result a record, in order. A record that names a task of the model goes there, any other through the
+  // A record that names a task of the model goes there, any other through the
   // router (or to the only task). A record that cannot be scored (text without a tokenizer, an id outside the
   // vocabulary, no task and no router, a reward that is not finite) gets an error; the others are scored.
-  std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records);
+  std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records) override;
   // The same by the named tasks' models, the router never asked. One task of the model a record.
   std::vector<RecordScore> score_as(std::span<const data::PreferenceRecord> records,
                                     std::span<const std::string> tasks);
@@ -46,10 +41,10 @@ class Scorer {
   // routed.
   std::vector<std::vector<double>> route(std::span<const data::PreferenceRecord> records);
 
+  const DoubleLayerModel* double_layer() const override { return &model_; }
   const DoubleLayerModel& model() const { return model_; }
-  const ScorerCounts& counts() const { return counts_; }
+  ScorerCounts counts() const override;
   std::string chat_format_description() const { return encoder_.chat_format_description(); }
-  const data::EncodeCounts& encode_counts() const { return encoder_.counts(); }
 
  private:
   data::PromptGroup encode(const data::PreferenceRecord& record, const InnerModel& inner);
@@ -58,6 +53,7 @@ class Scorer {
 
   void score_by(std::span<const data::PreferenceRecord> records, const std::vector<const InnerModel*>& inners,
                 std::vector<RecordScore>& results);
+  void mix_tasks(std::span<const data::PreferenceRecord> records, std::vector<RecordScore>& results);
 
   DoubleLayerModel model_;
   ScorerOptions options_;

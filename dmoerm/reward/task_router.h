@@ -22,7 +22,8 @@ std::string router_kind_name(RouterKind kind);  // "classifier", "adapter", "hea
 
 struct TaskRouter {
   RouterKind kind = RouterKind::Classifier;
-  std::vector<std::string> labels;         // task of each logit
+  std::vector<std::string> labels;  // task of each logit
+  int64_t top = 1;  // so many best tasks are scored, their rewards mixed by their probabilities
   std::optional<models::Checkpoint> own;   // Classifier: backbone and head
   std::shared_ptr<nn::Decoder> shared;     // Adapter, Head: the shared base
   std::optional<models::Adapter> adapter;  // Adapter: with its head

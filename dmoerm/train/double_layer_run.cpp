@@ -48,10 +48,16 @@ class DoubleLayerRun {
     for (size_t task = 0; task < config_.tasks.size(); ++task)
       if (!groups_[task].empty()) model.tasks.push_back(train_task(task));
     model.save(config_.out / "model");
-    // The fitted linear combination that each aggregator started from: a baseline, and what each point
-    // weighs.
-    write_file_atomically(config_.out / "linear.json", dump_json(linear_, 2) + "\n");
+    write_linear();
     return model;
+  }
+
+  void train_aggregators(reward::DoubleLayerModel& model) {
+    assign_groups(load_router_data(config_, tokenizer_), model.router);
+    for (reward::InnerModel& inner : model.tasks)
+      train_phase3(inner,
+                   split_groups(store_, groups_[task_index(config_.tasks, inner.task)], 3, config_.split));
+    write_linear();
   }
 
  private:
@@ -140,16 +146,25 @@ class DoubleLayerRun {
     for (size_t i = 0; i < plan.points.size(); ++i)
       model.experts.push_back({plan.points[i], std::move(adapters[i])});
 
-    const StateExamples states =
-        compute_states(context_, "phase3/" + plan.name, model.decoder(), model.expert_set(), third,
-                       config_.phase2.preference.token_budget);
+    train_phase3(model, third);
+    return model;
+  }
+
+  void train_phase3(reward::InnerModel& model, const GroupSplit& split) {
+    const std::string stage = "phase3/" + model.task;
+    const StateExamples states = compute_states(context_, stage, model.decoder(), model.expert_set(), split,
+                                                config_.phase2.preference.token_budget);
     const Tensor head_KD = model.heads().cpu();
     const LinearFit fit = fit_linear(states, head_KD);
-    linear_[plan.name] = {{"points", plan.points}, {"sum", fit.weights()}};
-    set_aggregator(model,
-                   train_aggregator(context_, "phase3/" + plan.name, states, head_KD, fit, config_.phase3),
-                   states);
-    return model;
+    std::vector<std::string> points;
+    for (const reward::CapabilityExpert& expert : model.experts) points.push_back(expert.point);
+    linear_[model.task] = {{"points", points}, {"sum", fit.weights()}};
+    set_aggregator(model, train_aggregator(context_, stage, states, head_KD, fit, config_.phase3), states);
+  }
+
+  // The fitted linear combination that each aggregator started from: a baseline, and what each point weighs.
+  void write_linear() const {
+    write_file_atomically(config_.out / "linear.json", dump_json(linear_, 2) + "\n");
   }
 
   // Trains RM_t and sets the model's base. Returns the task's LoRA with its head; in form "full" only the
@@ -199,6 +214,10 @@ class DoubleLayerRun {
 
 reward::DoubleLayerModel train_double_layer(const RunConfig& config, const RunOptions& options) {
   return DoubleLayerRun(config, options).train();
+}
+
+void train_aggregators(reward::DoubleLayerModel& model, const RunConfig& config, const RunOptions& options) {
+  DoubleLayerRun(config, options).train_aggregators(model);
 }
 
 }  // namespace dmoerm::train

@@ -15,6 +15,10 @@ struct RunOptions {
 // Trains router and phases 1 to 3 and writes the model to `config.out`/model; returns it.
 reward::DoubleLayerModel train_double_layer(const RunConfig& config, const RunOptions& options);
 
+// Phase 3 alone, in a run directory of its own: gives every task of a trained `model`, whose experts may have
+// been chosen anew, an aggregator fitted on that phase's part of `config.data`. Bases and experts stay.
+void train_aggregators(reward::DoubleLayerModel& model, const RunConfig& config, const RunOptions& options);
+
 // A plain reward model (kind "single") over all data, written to `config.out`/model as a Hugging Face
 // directory that transformers scores equally, batched too; form "lora": a PEFT directory.
 void train_single(const RunConfig& config, const RunOptions& options);

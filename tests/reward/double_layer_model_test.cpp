@@ -126,7 +126,7 @@ TEST(DoubleLayerModel, ManifestMistakesAreNamed) {
               HasSubstr("\"sum\" has 1 weights"));
   EXPECT_THAT(broken([](Json& j) { j["tasks"][1]["name"] = "smalltalk"; }), HasSubstr("\"smalltalk\""));
   EXPECT_THAT(broken([](Json& j) { j["tasks"] = Json::array(); }), HasSubstr("\"tasks\" holds no task"));
-  EXPECT_THAT(broken([](Json& j) { j["router"]["top"] = 2; }), HasSubstr("\"top\" is 2"));
+  EXPECT_THAT(broken([](Json& j) { j["router"]["top"] = 3; }), HasSubstr("\"top\" is 3"));
   EXPECT_THAT(broken([](Json& j) { j["router"]["labels"] = {"text"}; }), HasSubstr("2 outputs"));
   EXPECT_THAT(broken([](Json& j) { j["router"]["labels"] = {"text", "poems"}; }), HasSubstr("\"poems\""));
   EXPECT_THAT(broken([](Json& j) { j["tasks"][0]["experts"][0]["path"] = "elsewhere"; }),

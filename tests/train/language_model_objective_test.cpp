@@ -17,7 +17,8 @@ class LanguageModelTest : public TrainTest {
     return documents;
   }
   // The mean loss with each document run alone, in plain operations.
-  static Tensor plain_loss(const nn::Decoder& decoder, const Tensor& output_VD, const TokenDocuments& documents) {
+  static Tensor plain_loss(const nn::Decoder& decoder, const Tensor& output_VD,
+                           const TokenDocuments& documents) {
     Tensor total = torch::zeros({});
     int64_t count = 0;
     for (int64_t i = 0; i < documents.size(); ++i) {
@@ -49,8 +50,10 @@ TEST_F(LanguageModelTest, LossAndGradientAreThoseOfEachDocumentAlone) {
       expected.backward();
       EXPECT_NEAR(result.measures()[0]["loss"].get<double>(), expected.item<double>(), 1e-5);
       for (const auto& [name, parameter] : objective.parameters(0))
-        EXPECT_LT((found[name] - parameter.grad()).abs().max().item<double>(), 1e-5) << name << " " << tied << " " << budget;
-      EXPECT_NEAR(-objective.evaluate({0})[0].score, plain_loss(decoder, output_VD, held_out).item<double>(), 1e-5);
+        EXPECT_LT((found[name] - parameter.grad()).abs().max().item<double>(), 1e-5)
+            << name << " " << tied << " " << budget;
+      EXPECT_NEAR(-objective.evaluate({0})[0].score, plain_loss(decoder, output_VD, held_out).item<double>(),
+                  1e-5);
     }
   }
 }

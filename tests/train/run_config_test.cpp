@@ -10,14 +10,16 @@ namespace {
 using ::testing::HasSubstr;
 
 const std::string kDouble = "out = 'o'\nbase = 'b'\nlabels = 'l.jsonl'\n[[data]]\nfiles = 'd.jsonl'\n";
-const std::string kSingle = "kind = 'single'\nout = 'o'\nbase = 'b'\n[[data]]\nfiles = ['d.jsonl']\nweight = 2.0\n";
+const std::string kSingle =
+    "kind = 'single'\nout = 'o'\nbase = 'b'\n[[data]]\nfiles = ['d.jsonl']\nweight = 2.0\n";
 
 std::string error_in(const std::string& text) {
   return error_of([&] { parse_run_config(Config::parse(text, "run.toml")); });
 }
 
 TEST(RunConfig, ReadsBothKinds) {
-  const RunConfig run = parse_run_config(Config::parse(kDouble + "[phase1]\nlr = 0.5\nlabel_smoothing = 0.1\n[phase2]\nlora = {rank = 3}\n"));
+  const RunConfig run = parse_run_config(
+      Config::parse(kDouble + "[phase1]\nlr = 0.5\nlabel_smoothing = 0.1\n[phase2]\nlora = {rank = 3}\n"));
   EXPECT_EQ(run.phase1.train.lr, 0.5);
   EXPECT_EQ(run.phase1.preference.label_smoothing, 0.1);
   EXPECT_EQ(run.phase2_lora.rank, 3);
@@ -29,7 +31,8 @@ TEST(RunConfig, BadSettingsAreNamed) {
   EXPECT_THAT(error_in(kDouble + "[phase1]\nlerning = 1\n"), HasSubstr("phase1.lerning is not a known key"));
   EXPECT_THAT(error_in(kDouble + "[phase1]\nlr = -1.0\n"), HasSubstr("phase1.lr"));
   EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'half'\n"), HasSubstr("one of full, lora"));
-  EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'lora'\n[phase2]\nlora = {rank = 3}\n"), HasSubstr("phase2.lora"));
+  EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'lora'\n[phase2]\nlora = {rank = 3}\n"),
+              HasSubstr("phase2.lora"));
   EXPECT_THAT(error_in(kDouble + "[phase2.lora]\nrank = 0\n"), HasSubstr("at least 1"));
   EXPECT_THAT(error_in(kDouble + "[split]\nphase1 = 1.5\n"), HasSubstr("split.phase1"));
   EXPECT_THAT(error_in(kDouble + "weight = 2.0\n"), HasSubstr("only kind"));
@@ -80,7 +83,8 @@ TEST(RunConfig, NumbersOutsideOfTheirRangeAreNamed) {
                                     {"dropout", "nan", "0.0", "from 0 to below 1"}};
   const std::vector<Number> share = {{"held_out", "1.0", "0.0", "from 0 to below 1"},
                                      {"held_out", "nan", "0.5", "from 0 to below 1"}};
-  const auto check = [](const std::string& head, const std::string& table, const std::vector<Number>& numbers) {
+  const auto check = [](const std::string& head, const std::string& table,
+                        const std::vector<Number>& numbers) {
     for (const Number& number : numbers) {
       const auto with = [&](const char* value) {
         return error_in(fmt::format("{}[{}]\n{} = {}\n", head, table, number.key, value));
@@ -100,26 +104,32 @@ TEST(RunConfig, NumbersOutsideOfTheirRangeAreNamed) {
   check(kDouble, "phase3", {{"pull", "-1.0", "0.0", "none negative"}});
   check(kDouble, "split", {{"phase1", "0.0", "0.5", "to below 1"}, {"phase1", "1.0", "0.9", "to below 1"}});
   for (const auto& numbers : {common, loss, preference, router}) check(kSingle, "train", numbers);
-  EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'lora'\nz_loss = 0.1\n"), HasSubstr("with form = \"full\""));
+  EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'lora'\nz_loss = 0.1\n"),
+              HasSubstr("with form = \"full\""));
 }
 
 TEST(PretrainConfig, BadShapesAreNamed) {
   const auto error = [](const std::string& model) {
     return error_of([&] {
-      parse_pretrain_config(Config::parse("out = 'o'\ntokenizer = 't'\n[model]\n" + model + "[[data]]\nfile = 'x.txt'\n", "base.toml"));
+      parse_pretrain_config(Config::parse(
+          "out = 'o'\ntokenizer = 't'\n[model]\n" + model + "[[data]]\nfile = 'x.txt'\n", "base.toml"));
     });
   };
   EXPECT_EQ(error("hidden_size = 64\nlayers = 2\nheads = 4\nintermediate_size = 160\n"), "");
-  EXPECT_THAT(error("hidden_size = 64\nlayers = 2\nheads = 4\nkv_heads = 3\nintermediate_size = 160\n"), HasSubstr("a divisor of heads"));
-  EXPECT_THAT(error("hidden_size = 66\nlayers = 2\nheads = 22\nintermediate_size = 160\n"), HasSubstr("an even number"));
-  EXPECT_THAT(error("hidden_size = 64\nlayers = 0\nheads = 4\nintermediate_size = 160\n"), HasSubstr("positive"));
+  EXPECT_THAT(error("hidden_size = 64\nlayers = 2\nheads = 4\nkv_heads = 3\nintermediate_size = 160\n"),
+              HasSubstr("a divisor of heads"));
+  EXPECT_THAT(error("hidden_size = 66\nlayers = 2\nheads = 22\nintermediate_size = 160\n"),
+              HasSubstr("an even number"));
+  EXPECT_THAT(error("hidden_size = 64\nlayers = 0\nheads = 4\nintermediate_size = 160\n"),
+              HasSubstr("positive"));
   EXPECT_THAT(error("layers = 2\nheads = 4\nintermediate_size = 160\n"), HasSubstr("hidden_size is missing"));
   const std::string shape = "hidden_size = 64\nlayers = 2\nheads = 4\nintermediate_size = 160\n";
   EXPECT_THAT(error(shape + "rope_theta = 0.0\n"), HasSubstr("model.rope_theta = 0"));
   const auto top_error = [&](const std::string& line) {
     return error_of([&] {
-      parse_pretrain_config(Config::parse(
-          line + "out = 'o'\ntokenizer = 't'\n[model]\n" + shape + "[[data]]\nfile = 'x.txt'\n", "base.toml"));
+      parse_pretrain_config(
+          Config::parse(line + "out = 'o'\ntokenizer = 't'\n[model]\n" + shape + "[[data]]\nfile = 'x.txt'\n",
+                        "base.toml"));
     });
   };
   EXPECT_THAT(top_error("token_budget = 0\n"), HasSubstr("token_budget = 0"));

@@ -30,7 +30,9 @@ class SingleRun : public TrainTest {
       for (int i = 0; i < 40; ++i)
         file << Json{{"prompt", {{{"role", "user"}, {"content", name + std::to_string(i)}}}},
                      {"chosen", {{{"role", "assistant"}, {"content", "good " + std::to_string(i)}}}},
-                     {"rejected", {{{"role", "assistant"}, {"content", "bad " + std::to_string(i)}}}}}.dump() << "\n";
+                     {"rejected", {{{"role", "assistant"}, {"content", "bad " + std::to_string(i)}}}}}
+                    .dump()
+             << "\n";
     }
     config_.kind = "single";
     config_.out = directory_ / "run";
@@ -63,7 +65,8 @@ TEST_F(SingleRun, WritesAModelThatLearntAndCanBePadded) {
   ASSERT_TRUE(saved.pad_token_id.has_value());
   // Padding must never be what closes an answer: transformers would skip it.
   const auto tokenizer = text::Tokenizer::load(config_.out / "model");
-  const auto ids = tokenizer.encode_rendered(text::ChatFormat::named("chatml").render(std::vector<text::Message>{{"user", "x"}, {"assistant", "y"}}));
+  const auto ids = tokenizer.encode_rendered(text::ChatFormat::named("chatml").render(
+      std::vector<text::Message>{{"user", "x"}, {"assistant", "y"}}));
   EXPECT_NE(*saved.pad_token_id, ids.back());
   EXPECT_EQ(saved.pad_token_id, static_cast<int64_t>(*tokenizer.pad_id()));
 }
