@@ -4,7 +4,7 @@
 #include <map>
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/core/random.h"
+#include "dmoerm/metrics/bootstrap.h"
 
 namespace dmoerm::metrics {
 namespace {
@@ -49,21 +49,11 @@ Interval bootstrap_interval(std::span<const PromptPairs> pairs, uint64_t seed, i
     if (count.pairs > 0) prompts.push_back(count);
   if (prompts.empty()) return {};
 
-  std::vector<double> accuracies;
-  for (int64_t sample = 0; sample < samples; ++sample) {
-    RandomStream random(seed, "bootstrap", {static_cast<uint64_t>(sample)});
+  return bootstrap(prompts.size(), seed, samples, coverage, [&](const std::vector<size_t>& chosen) {
     PairCount drawn;
-    for (size_t i = 0; i < prompts.size(); ++i) drawn += prompts[random.below(prompts.size())];
-    accuracies.push_back(drawn.accuracy());
-  }
-  std::sort(accuracies.begin(), accuracies.end());
-  const auto quantile = [&](double p) {  // linear between order statistics, as numpy
-    const double place = p * static_cast<double>(accuracies.size() - 1);
-    const auto below = static_cast<size_t>(place);
-    const size_t above = std::min(below + 1, accuracies.size() - 1);
-    return accuracies[below] + (place - static_cast<double>(below)) * (accuracies[above] - accuracies[below]);
-  };
-  return {quantile((1 - coverage) / 2), quantile((1 + coverage) / 2)};
+    for (const size_t i : chosen) drawn += prompts[i];
+    return drawn.accuracy();
+  });
 }
 
 PairCount count_agreement(std::span<const double> rewards_a, std::span<const double> rewards_b) {

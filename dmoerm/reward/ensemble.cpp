@@ -23,7 +23,8 @@ void check_scale(double mean, double std, const std::string& where) {
 EnsembleRule read_rule(const Json& json, const std::string& where) {
   EnsembleRule rule;
   const auto name = json_field<std::string>(json, "kind", where);
-  const auto found = std::ranges::find(kKinds, name, [](const auto& kind) { return std::string(kind.first); });
+  const auto found =
+      std::ranges::find(kKinds, name, [](const auto& kind) { return std::string(kind.first); });
   if (found == std::end(kKinds))
     fail(where, "\"kind\" is \"{}\", expected \"mean\", \"worst\" or \"uncertainty\"", name);
   rule.kind = found->second;
@@ -94,7 +95,8 @@ Ensemble Ensemble::load(const fs::path& directory, const ScorerOptions& options)
     fail(where, "\"format\" is {}, this program reads 1", format);
   const Json list = json.value("members", Json());
   if (!list.is_array() || list.empty())
-    fail(where, "\"members\" is {}, expected a list of at least one", list.is_array() ? "empty" : json_kind(list));
+    fail(where, "\"members\" is {}, expected a list of at least one",
+         list.is_array() ? "empty" : json_kind(list));
   std::vector<EnsembleMember> members;
   for (const Json& entry : list) {
     const std::string part = fmt::format("{}: members[{}]", where, members.size());

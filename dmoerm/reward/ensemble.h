@@ -1,5 +1,5 @@
-// An ensemble of reward models: the standardised rewards of its members combined into one (Coste et al. 2023):
-// their mean, the worst of them, or their mean less lambda times their variance.
+// An ensemble of reward models: the standardised rewards of its members combined into one (Coste et al.
+// 2023): their mean, the worst of them, or their mean less lambda times their variance.
 #pragma once
 
 #include <filesystem>
@@ -44,7 +44,8 @@ class Ensemble : public RecordScorer {
   EnsembleRule rule_;
 };
 
-// Whatever can score that a directory holds: a dmoerm model of any kind, or a Hugging Face sequence classifier.
+// Whatever can score that a directory holds: a dmoerm model of any kind, or a Hugging Face sequence
+// classifier.
 std::unique_ptr<RecordScorer> load_scorer(const std::filesystem::path& directory,
                                           const ScorerOptions& options = {});
 

@@ -18,6 +18,7 @@ thead th { border-bottom: 2px solid; font-weight: 600; }
 tbody tr { border-bottom: 1px solid #8886; }
 .best { font-weight: 700; }
 figure { margin: 1rem 0; }
+figcaption { font-size: .9em; opacity: .8; }
 figure svg { max-width: 100%; height: auto; }
 @media (prefers-color-scheme: dark) { figure svg { filter: invert(1) hue-rotate(180deg); } }
 )";
@@ -30,6 +31,10 @@ std::string paragraphs(const std::string& text) {
     begin = end + 2;
   }
   return html;
+}
+
+std::string caption_of(const Chart& chart) {
+  return chart.caption.empty() ? "" : "<figcaption>" + escape_html(chart.caption) + "</figcaption>\n";
 }
 
 }  // namespace
@@ -48,7 +53,8 @@ std::string to_html(const Report& report) {
     for (const Chart& chart : section.charts) {
       const std::string svg = draw_svg(chart, fmt::format("chart{}", ++charts));
       html += svg.empty() ? "<p>" + escape_html(chart.title) + ": no data</p>\n"
-                          : "<figure>\n" + svg + "</figure>\n";
+                          : "<figure role=\"img\" aria-label=\"" + escape_html(chart.title) + "\">\n" + svg +
+                                caption_of(chart) + "</figure>\n";
     }
   }
   return html + "</body>\n</html>\n";

@@ -3,6 +3,7 @@
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/runtime.h"
+#include "dmoerm/reward/sequence_scores.h"
 #include "dmoerm/train/run_data.h"
 
 namespace dmoerm::train {
@@ -158,11 +159,13 @@ class DoubleLayerRun {
     const LinearFit fit = fit_linear(states, head_KD);
     std::vector<std::string> points;
     for (const reward::CapabilityExpert& expert : model.experts) points.push_back(expert.point);
-    linear_[model.task] = {{"points", points}, {"sum", fit.weights()}};
+    linear_[model.task] = {
+        {"points", points}, {"sum", fit.weights()}, {"deviation", reward::to_doubles(fit.std_K)}};
     set_aggregator(model, train_aggregator(context_, stage, states, head_KD, fit, config_.phase3), states);
   }
 
-  // The fitted linear combination that each aggregator started from: a baseline, and what each point weighs.
+  // The fitted linear combination that each aggregator started from: each point's weight in it, and the
+  // deviation of its scores. A baseline, and what each point contributes.
   void write_linear() const {
     write_file_atomically(config_.out / "linear.json", dump_json(linear_, 2) + "\n");
   }

@@ -12,7 +12,7 @@
 namespace dmoerm::train {
 namespace {
 
-std::atomic<bool> stop_requested{false};
+std::atomic<bool> stop{false};
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -38,7 +38,11 @@ std::string rate_text(double per_second) {
 }  // namespace
 
 void request_stop() {
-  stop_requested = true;
+  stop = true;
+}
+
+bool stop_requested() {
+  return stop;
 }
 
 Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std::string stage,
@@ -110,11 +114,11 @@ void Trainer::run() {
     for (const Lane& lane : lanes_) score += lane.best_score / static_cast<double>(lanes_.size());
     progress.advance(1, fmt::format("loss {:.4f}  best {:.4f}  {} tokens/s  MFU {:.0f}%", loss / trained,
                                     score, rate_text(tokens_rate), 100 * mfu));
-    if (seconds_now() - saved_at >= options_.checkpoint_seconds || stop_requested) {
+    if (seconds_now() - saved_at >= options_.checkpoint_seconds || stop) {
       save(/*finished=*/false);
       saved_at = seconds_now();
     }
-    if (stop_requested)
+    if (stop)
       fail("train", "stopped at step {} of {}; the same command with --resume goes on", step_, stage_);
   }
   use_best_weights();

@@ -29,6 +29,7 @@ struct TrainOptions {
 
 // Asks every running training to save its state and to end with an Error that says how to go on.
 void request_stop();
+bool stop_requested();
 
 class Trainer {
  public:

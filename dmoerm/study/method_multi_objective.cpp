@@ -1,7 +1,9 @@
-#include "dmoerm/study/baselines.h"
-
+// Multi-objective: one base for all tasks with a head for each capability point, trained on the same labels. Each
+// task's reward is the linear combination of its points' heads fitted on phase 3's rankings.
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/runtime.h"
+#include "dmoerm/reward/scorer.h"
+#include "dmoerm/study/method.h"
 #include "dmoerm/train/run_data.h"
 
 namespace dmoerm::study {
@@ -26,8 +28,7 @@ std::vector<PreferenceExample> all_points(const data::GroupStore& store, const s
   return result;
 }
 
-}  // namespace
-
+// Phase 1's options train the base.
 reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config,
                                                const train::RunOptions& options) {
   train::RunDirectory run(config.out, options.resume);
@@ -93,28 +94,14 @@ reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config,
   return model;
 }
 
-reward::DoubleLayerModel with_linear_combination(reward::DoubleLayerModel model,
-                                                 const std::filesystem::path& run) {
-  const Json linear = load_json(run / "linear.json");
-  for (reward::InnerModel& inner : model.tasks) {
-    inner.aggregator.reset();
-    inner.sum_weights = linear.at(inner.task).at("sum").get<std::vector<double>>();
-  }
-  return model;
-}
+}  // namespace
 
-void reuse_first_stages(const fs::path& from, const fs::path& to) {
-  if (fs::exists(to / "state")) return;
-  AtomicDirectory state(to / "state");
-  fs::copy_file(from / "state" / "router.safetensors", state.path() / "router.safetensors");
-  fs::copy(from / "state" / "phase1", state.path() / "phase1");
-  uint64_t metrics = 0;  // what those stages wrote
-  for (const auto& entry : fs::recursive_directory_iterator(state.path()))
-    if (entry.is_regular_file())
-      metrics =
-          std::max<uint64_t>(metrics, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
-  write_file_atomically(to / "metrics.jsonl", read_file(from / "metrics.jsonl").substr(0, metrics));
-  state.commit();
+ScorerPointer make_multi_objective(const StudyCell& cell, const Method&) {
+  const train::RunConfig config = cell.double_layer("multi-objective");
+  const fs::path made = cell.make_once(config, [&](const train::RunOptions& options) {
+    train_multi_objective(config, options).save(config.out / "model");
+  });
+  return std::make_unique<reward::Scorer>(reward::DoubleLayerModel::load(made, cell.load_options()));
 }
 
 }  // namespace dmoerm::study

@@ -1,0 +1,115 @@
+// DMoERM and what differs from it in one part: labels, aggregator, number of experts, routing, form of phase 1.
+#include "dmoerm/core/json.h"
+#include "dmoerm/reward/scorer.h"
+#include "dmoerm/study/method.h"
+
+namespace dmoerm::study {
+namespace {
+
+reward::DoubleLayerModel load_dmoerm(const StudyCell& cell) {
+  return reward::DoubleLayerModel::load(cell.dmoerm(), cell.load_options());
+}
+
+ScorerPointer scorer_of(reward::DoubleLayerModel model) {
+  return std::make_unique<reward::Scorer>(std::move(model));
+}
+
+// Weights of {"<task>": {"points", "sum"}}, the linear combination that each aggregator of the run started from.
+void use_linear(reward::DoubleLayerModel& model, const fs::path& run) {
+  const Json linear = load_json(run / "linear.json");
+  for (reward::InnerModel& inner : model.tasks) {
+    inner.aggregator.reset();
+    inner.sum_weights = linear.at(inner.task).at("sum").get<std::vector<double>>();
+  }
+}
+
+// Copies the finished router and phase 1 of one run into a new one that shares them.
+void reuse_first_stages(const fs::path& from, const fs::path& to) {
+  if (fs::exists(to / "state")) return;
+  AtomicDirectory state(to / "state");
+  fs::copy_file(from / "state" / "router.safetensors", state.path() / "router.safetensors");
+  fs::copy(from / "state" / "phase1", state.path() / "phase1");
+  uint64_t metrics = 0;  // what those stages wrote
+  for (const auto& entry : fs::recursive_directory_iterator(state.path()))
+    if (entry.is_regular_file())
+      metrics =
+          std::max<uint64_t>(metrics, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
+  write_file_atomically(to / "metrics.jsonl", read_file(from / "metrics.jsonl").substr(0, metrics));
+  state.commit();
+}
+
+// Phase 3 once more over the experts of `model`, in the run's folder.
+ScorerPointer with_new_aggregators(const StudyCell& cell, const train::RunConfig& config,
+                                   reward::DoubleLayerModel model) {
+  const fs::path made = cell.make_once(config, [&](const train::RunOptions& options) {
+    train::train_aggregators(model, config, options);
+    model.save(config.out / "model");
+  });
+  return scorer_of(reward::DoubleLayerModel::load(made, cell.load_options()));
+}
+
+}  // namespace
+
+ScorerPointer make_dmoerm(const StudyCell& cell, const Method&) {
+  return scorer_of(load_dmoerm(cell));
+}
+
+ScorerPointer make_linear(const StudyCell& cell, const Method&) {
+  reward::DoubleLayerModel model = load_dmoerm(cell);
+  use_linear(model, cell.double_layer("dmoerm").out);
+  return scorer_of(std::move(model));
+}
+
+// Each score enters with unit deviation over the training answers, whatever its size: the linear weights are of raw
+// scores, so their signs and sizes are left aside and only the scores' scale is taken from phase 3's states.
+ScorerPointer make_sum(const StudyCell& cell, const Method&) {
+  reward::DoubleLayerModel model = load_dmoerm(cell);
+  const Json linear = load_json(cell.double_layer("dmoerm").out / "linear.json");
+  for (reward::InnerModel& inner : model.tasks) {
+    inner.aggregator.reset();
+    inner.sum_weights.clear();
+    for (const double deviation : linear.at(inner.task).at("deviation").get<std::vector<double>>())
+      inner.sum_weights.push_back(1 / deviation);
+  }
+  return scorer_of(std::move(model));
+}
+
+ScorerPointer make_human_only(const StudyCell& cell, const Method&) {
+  train::RunConfig config = cell.double_layer("human-only");
+  config.labels = {cell.human_labels()};
+  if (!fs::exists(config.out / "model")) {
+    const fs::path shared = cell.dmoerm().parent_path();
+    if (fs::exists(shared / "state" / "router.safetensors")) reuse_first_stages(shared, config.out);
+  }
+  return scorer_of(reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
+}
+
+ScorerPointer make_experts(const StudyCell& cell, const Method& method) {
+  reward::DoubleLayerModel model = load_dmoerm(cell);
+  for (reward::InnerModel& inner : model.tasks)
+    if (std::ssize(inner.experts) > method.count) inner.experts.erase(inner.experts.begin() + method.count, inner.experts.end());
+  return with_new_aggregators(cell, cell.double_layer(method.name), std::move(model));
+}
+
+ScorerPointer make_random_start(const StudyCell& cell, const Method& method) {
+  train::RunConfig config = cell.double_layer(method.name);
+  config.phase3.start = "random";
+  return with_new_aggregators(cell, config, load_dmoerm(cell));
+}
+
+ScorerPointer make_soft_top2(const StudyCell& cell, const Method&) {
+  reward::DoubleLayerModel model = load_dmoerm(cell);
+  if (model.router) model.router->top = std::min<int64_t>(2, std::ssize(model.router->labels));
+  return scorer_of(std::move(model));
+}
+
+// "lora" where the study's configuration says "full", and the other way round. Phase 1 of the form "lora" takes
+// phase 2's LoRA, which the experts go on from.
+ScorerPointer make_other_form(const StudyCell& cell, const Method& method) {
+  train::RunConfig config = cell.double_layer(method.name);
+  config.phase1_form = config.phase1_form == "full" ? "lora" : "full";
+  if (config.phase1_form == "lora") config.phase1_lora = config.phase2_lora;
+  return scorer_of(reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
+}
+
+}  // namespace dmoerm::study
