@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "dmoerm/data/preference_record.h"
 #include "dmoerm/data/prompt_group.h"
 #include "dmoerm/reward/double_layer_model.h"
+#include "dmoerm/reward/record_scorer.h"
 
 namespace dmoerm::reward {
 
@@ -23,14 +23,6 @@ struct ScorerOptions {
   bool share_prefix = true;
   bool raw = false;                // rewards before the task's mean and deviation
   bool pool_transformers = false;  // score the last token that is not padding, even where padding equals EOS
-};
-
-struct RecordScore {
-  std::string task;                          // the inner model's; "" for a plain classifier
-  std::vector<double> task_probs;            // one each router label; empty when the router was skipped
-  std::vector<double> rewards;               // one each answer
-  std::vector<std::vector<double>> experts;  // [K][answers], raw, in the order of the inner model's experts
-  std::string error;                         // not "": why this record has no rewards
 };
 
 struct ScorerCounts {
