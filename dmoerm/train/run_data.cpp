@@ -69,6 +69,13 @@ data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& t
   return store;
 }
 
+void read_run_records(const RunConfig& config,
+                      const std::function<void(const data::PreferenceRecord&)>& use) {
+  RunReader reader(config);
+  data::PreferenceRecord record;
+  while (reader.next(record)) use(record);
+}
+
 Json run_identity(const RunConfig& config, const data::GroupStore& store) {
   uint64_t labels = 0;
   for (const fs::path& file : config.labels) labels = hash_combine(labels, hash64(read_file(file)));
@@ -89,14 +96,12 @@ int64_t task_index(const std::vector<data::TaskPoints>& tasks, const std::string
 RouterData load_router_data(const RunConfig& config, const text::Tokenizer& tokenizer) {
   data::GroupEncoder encoder(tokenizer, config.encode);
   log().info("chat format: {}", encoder.chat_format_description());
-  RunReader reader(config);
   RouterData result;
   std::set<std::pair<uint64_t, int64_t>> seen;
-  data::PreferenceRecord record;
-  while (reader.next(record)) {
+  read_run_records(config, [&](const data::PreferenceRecord& record) {
     const uint64_t prompt = data::prompt_hash(record);
     const int64_t label = task_index(config.tasks, record.task);
-    if (!seen.emplace(prompt, label).second) continue;
+    if (!seen.emplace(prompt, label).second) return;
     std::vector<int32_t> tokens = encoder.encode_router_input(record);
     if (label < 0) {
       result.unknown_tasks[prompt] = std::move(tokens);
@@ -105,7 +110,7 @@ RouterData load_router_data(const RunConfig& config, const text::Tokenizer& toke
     } else {
       result.train.push_back({std::move(tokens), label});
     }
-  }
+  });
   return result;
 }
 

@@ -1,6 +1,7 @@
 // The data of a run: files -> prompt groups in the run's cache, and what the router learns from.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace dmoerm::train {
 // Opens the cache in `config.out`/cache, or reads all files and writes it. For kind "single" a group's task
 // is the number of the [[data]] table that it comes from.
 data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& tokenizer);
+
+// Gives the records of every [[data]] table, one after another.
+void read_run_records(const RunConfig& config, const std::function<void(const data::PreferenceRecord&)>& use);
 
 // What must not change between a run's start and its resume: configuration, data, labels, base.
 Json run_identity(const RunConfig& config, const data::GroupStore& store);
