@@ -10,7 +10,7 @@
 namespace dmoerm::reward {
 namespace {
 
-constexpr double kBatchTolerance = 2e-5;  // as in scorer_test.cpp
+constexpr double kSameReward = 2e-5;  // as kBatchTolerance in scorer_test.cpp
 
 TEST(GatedModel, RewardsDoNotDependOnTheBatch) {
   const auto records = mixed_records();
@@ -25,11 +25,11 @@ TEST(GatedModel, RewardsDoNotDependOnTheBatch) {
     ASSERT_EQ(whole[i].error, "");
     ASSERT_EQ(whole[i].rewards.size(), records[i].num_answers());
     const auto alone = model.score({&records[i], 1})[0];
-    expect_near(alone.rewards, whole[i].rewards, kBatchTolerance);
-    expect_near(backwards[records.size() - 1 - i].rewards, whole[i].rewards, kBatchTolerance);
-    expect_near(small[i].rewards, whole[i].rewards, kBatchTolerance);
+    expect_near(alone.rewards, whole[i].rewards, kSameReward);
+    expect_near(backwards[records.size() - 1 - i].rewards, whole[i].rewards, kSameReward);
+    expect_near(small[i].rewards, whole[i].rewards, kSameReward);
     ASSERT_EQ(alone.experts.size(), 3u);
-    for (size_t p = 0; p < 3; ++p) expect_near(alone.experts[p], whole[i].experts[p], kBatchTolerance);
+    for (size_t p = 0; p < 3; ++p) expect_near(alone.experts[p], whole[i].experts[p], kSameReward);
   }
 }
 
@@ -50,7 +50,7 @@ TEST(GatedModel, IsTheHeadOnTheStatesOfAnswerAndPrompt) {
     for (size_t a = 0; a < lengths.size(); ++a) {
       const GatedInputs inputs = {state(group.sequences[group.records[0].sequence_of_answer[a]]),
                                   torch::tensor({lengths[a]}), prompt_GD, torch::tensor({0})};
-      expect_near({score.rewards[a]}, to_doubles(parts.head.reward(inputs)), kBatchTolerance);
+      expect_near({score.rewards[a]}, to_doubles(parts.head.reward(inputs)), kSameReward);
     }
   }
 }
@@ -66,8 +66,8 @@ TEST(GatedModel, TheSameAnswerAsMessagesOrIdsGetsOneReward) {
     whole.response_ids.push_back(tokenizer.encode(prompt + answer));
   }
   const auto expected = model.score({&chat, 1})[0].rewards;
-  expect_near(model.score({&ids, 1})[0].rewards, expected, kBatchTolerance);
-  expect_near(model.score({&whole, 1})[0].rewards, expected, kBatchTolerance);
+  expect_near(model.score({&ids, 1})[0].rewards, expected, kSameReward);
+  expect_near(model.score({&whole, 1})[0].rewards, expected, kSameReward);
 }
 
 TEST(GatedModel, ARecordThatCannotBeScoredDoesNotSpoilTheOthers) {
@@ -76,7 +76,7 @@ TEST(GatedModel, ARecordThatCannotBeScoredDoesNotSpoilTheOthers) {
       chat_record("q", {"a", "b"}), ids_record({5, 100000}, {{1}}), ids_record({5}, {{-1}}),
       ids_record({}, {{}}),         chat_record("no answers", {}),  chat_record("知识 😀", {"", "ответ"})};
   const auto scores = model.score(records);
-  expect_near(scores[0].rewards, model.score({records.data(), 1})[0].rewards, kBatchTolerance);
+  expect_near(scores[0].rewards, model.score({records.data(), 1})[0].rewards, kSameReward);
   EXPECT_THAT(scores[1].error, HasSubstr("token id 100000 is outside the vocabulary"));
   EXPECT_THAT(scores[2].error, HasSubstr("token id -1 is outside the vocabulary"));
   EXPECT_THAT(scores[3].error, HasSubstr("an answer without any token"));

@@ -6,17 +6,11 @@
 #include "dmoerm/train/linear_fit.h"
 #include "dmoerm/train/ridge.h"
 #include "dmoerm/train/verbosity.h"
+#include "tests/train/random_tensor.h"
 #include "tests/train/train_fixture.h"
 
 namespace dmoerm::train {
 namespace {
-
-Tensor normal(at::IntArrayRef shape, uint64_t seed) {
-  Tensor values = torch::empty(shape, torch::kFloat64);
-  RandomStream random(seed, "gate test");
-  for (int64_t i = 0; i < values.numel(); ++i) values.data_ptr<double>()[i] = random.normal();
-  return values;
-}
 
 std::vector<double> to_vector(const Tensor& values) {
   const Tensor wide = values.detach().to(torch::kFloat64).contiguous();

@@ -4,20 +4,13 @@
 #include <gmock/gmock.h>
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/core/random.h"
+#include "tests/train/random_tensor.h"
 
 namespace dmoerm::train {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-
-Tensor normal(at::IntArrayRef shape, uint64_t seed) {
-  Tensor values = torch::empty(shape, torch::kFloat64);
-  RandomStream random(seed, "ridge test");
-  for (int64_t i = 0; i < values.numel(); ++i) values.data_ptr<double>()[i] = random.normal();
-  return values;
-}
 
 constexpr int64_t kRows = 60, kWidth = 5;
 
