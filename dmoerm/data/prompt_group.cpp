@@ -7,6 +7,13 @@
 #include "dmoerm/core/hash.h"
 
 namespace dmoerm::data {
+namespace {
+
+size_t tokens_in_common(const std::vector<int32_t>& prompt, const std::vector<int32_t>& tokens) {
+  return std::ranges::mismatch(prompt, tokens).in2 - tokens.begin();
+}
+
+}  // namespace
 
 size_t PromptGroup::num_tokens() const {
   size_t tokens = 0;
@@ -94,6 +101,14 @@ GroupEncoder::Sequence GroupEncoder::tokenize_or_name(const PreferenceRecord& re
   }
 }
 
+// Tokens may straddle the prompt's end: the answer begins where the prompt's own tokens stop agreeing.
+size_t GroupEncoder::first_answer_token(const Sequence& sequence, const PreferenceRecord& record) const {
+  if (record.is_ids) return sequence.answer_begin;
+  const std::string prompt = sequence.text.substr(0, sequence.answer_begin);
+  return tokens_in_common(record.is_text ? tokenizer().encode_rendered(prompt) : tokenizer().encode(prompt),
+                          sequence.tokens);
+}
+
 // Cuts a sequence to the limit; false when its record is to be dropped.
 bool GroupEncoder::fit(Sequence& sequence, const PreferenceRecord& record) {
   const auto limit = static_cast<size_t>(options_.max_tokens);
@@ -104,13 +119,7 @@ bool GroupEncoder::fit(Sequence& sequence, const PreferenceRecord& record) {
          limit);
   if (options_.too_long == TooLong::Drop) return false;
 
-  size_t answer_begin = sequence.answer_begin;
-  if (!record.is_ids) {
-    // Tokens may straddle the prompt's end: the answer begins where the prompt's own tokens stop agreeing.
-    const auto prompt = record.is_text ? tokenizer().encode_rendered(sequence.text.substr(0, answer_begin))
-                                       : tokenizer().encode(sequence.text.substr(0, answer_begin));
-    answer_begin = std::ranges::mismatch(prompt, tokens).in2 - tokens.begin();
-  }
+  const size_t answer_begin = first_answer_token(sequence, record);
   const bool has_bos = tokenizer_ && tokenizer_->bos_id() && tokens[0] == *tokenizer_->bos_id();
   const size_t kept_left = has_bos && limit > 1 ? 1 : 0, room = limit - kept_left;
   if (tokens.size() - answer_begin <= room) {
@@ -156,6 +165,32 @@ PromptGroup GroupEncoder::encode(const PreferenceRecord& record) {
   }
   group.records.push_back(std::move(answers));
   return group;
+}
+
+// Where the last turn begins in tokens without a prompt, if that is the assistant's in the chat format's
+// form; else 0.
+size_t GroupEncoder::first_token_of_last_turn(const Sequence& sequence) const {
+  if (!format_ || !tokenizer_) return 0;
+  const bool is_ids = sequence.text.empty();
+  auto messages = format_->parse(is_ids ? tokenizer_->decode(sequence.tokens) : sequence.text);
+  if (!messages || messages->size() < 2 || messages->back().role != "assistant") return 0;
+  messages->pop_back();
+  const std::string prompt = format_->render(*messages, true);
+  return tokens_in_common(is_ids ? tokenizer_->encode(prompt) : tokenizer_->encode_rendered(prompt),
+                          sequence.tokens);
+}
+
+std::vector<int64_t> GroupEncoder::answer_lengths(const PreferenceRecord& record) const {
+  const bool no_prompt =
+      record.is_ids ? record.prompt_ids.empty() : record.is_text && record.prompt_text.empty();
+  std::vector<int64_t> lengths;
+  for (size_t i = 0; i < record.num_answers(); ++i) {
+    const Sequence sequence = tokenize_or_name(record, i);
+    const size_t begin =
+        no_prompt ? first_token_of_last_turn(sequence) : first_answer_token(sequence, record);
+    lengths.push_back(static_cast<int64_t>(sequence.tokens.size() - begin));
+  }
+  return lengths;
 }
 
 // The user's turns of a rendered text; "" when it does not have the chat format's form.

@@ -65,6 +65,10 @@ class GroupEncoder {
   // raw text and of ids are found by the chat format; where there are none, all of the prompt is taken (of
   // the first answer when there is no prompt either).
   std::vector<int32_t> encode_router_input(const PreferenceRecord& record) const;
+  // Tokens of each answer, what closes it among them: those of its sequence, uncut, behind the prompt's. A
+  // sequence without a prompt is read by the chat format, and its last turn counts if it is the assistant's;
+  // where it cannot be read, all tokens count. Errors as encode().
+  std::vector<int64_t> answer_lengths(const PreferenceRecord& record) const;
 
   const EncodeCounts& counts() const { return counts_; }
   const text::Tokenizer& tokenizer() const;
@@ -78,6 +82,8 @@ class GroupEncoder {
   struct Sequence;
   Sequence tokenize(const PreferenceRecord& record, size_t answer) const;
   Sequence tokenize_or_name(const PreferenceRecord& record, size_t answer) const;
+  size_t first_answer_token(const Sequence& sequence, const PreferenceRecord& record) const;
+  size_t first_token_of_last_turn(const Sequence& sequence) const;
   bool fit(Sequence& sequence, const PreferenceRecord& record);
   std::string user_turns_of(const std::string& text) const;
 

@@ -47,7 +47,8 @@ std::vector<double> by_rank(std::span<const double> proxy, std::span<const doubl
 }
 
 // One mean over prompts of the values in `rows` with its band.
-std::pair<double, Interval> mean_with_band(const std::vector<std::vector<double>>& rows, size_t column, uint64_t seed) {
+std::pair<double, Interval> mean_with_band(const std::vector<std::vector<double>>& rows, size_t column,
+                                           uint64_t seed) {
   const auto mean = [&](const std::vector<size_t>& chosen) {
     double sum = 0;
     for (const size_t i : chosen) sum += rows[i][column];
@@ -98,8 +99,7 @@ std::vector<BestOfNPoint> best_of_n_curve(std::span<const AnswerPool> pools, uin
   if (pools.empty()) fail("best-of-n", "there are no prompts, expected at least one");
   size_t smallest = pools[0].proxy.size();
   for (const AnswerPool& pool : pools) smallest = std::min(smallest, pool.proxy.size());
-  const bool has_gold =
-      std::ranges::all_of(pools, [](const AnswerPool& pool) { return !pool.gold.empty(); });
+  const bool has_gold = std::ranges::all_of(pools, [](const AnswerPool& pool) { return !pool.gold.empty(); });
   const std::vector<int64_t> schedule = best_of_n_schedule(static_cast<int64_t>(smallest));
   std::vector<std::vector<double>> proxy, gold;  // [prompt][n]
   for (const AnswerPool& pool : pools) {

@@ -1,5 +1,5 @@
-// Best-of-n: what the answer is worth that a reward model prefers among n, from more answers than n by the unbiased
-// estimator of Nakano et al. (2021).
+// Best-of-n: what the answer is worth that a reward model prefers among n, from more answers than n by the
+// unbiased estimator of Nakano et al. (2021).
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace dmoerm::metrics {
 
-// Expected `value` of the answer with the highest `proxy` among n drawn without replacement, for each n. Exact: the
-// answer of ascending rank i among N is preferred with probability C(i-1, n-1) / C(N, n), computed in log space;
-// answers of equal proxy are preferred equally often. Error for lists of different lengths, numbers that are not
-// finite, and n outside [1, N].
+// Expected `value` of the answer with the highest `proxy` among n drawn without replacement, for each n.
+// Exact: the answer of ascending rank i among N is preferred with probability C(i-1, n-1) / C(N, n), computed
+// in log space; answers of equal proxy are preferred equally often. Error for lists of different lengths,
+// numbers that are not finite, and n outside [1, N].
 std::vector<double> best_of_n_values(std::span<const double> proxy, std::span<const double> value,
                                      std::span<const int64_t> n);
 
@@ -32,7 +32,7 @@ struct AnswerPool {
 struct BestOfNPoint {
   int64_t n = 0;
   double kl = 0;
-  double proxy = 0, gold = 0;  // means over prompts; gold is NaN where it is not known for every pool
+  double proxy = 0, gold = 0;      // means over prompts; gold is NaN where it is not known for every pool
   Interval proxy_band, gold_band;  // 95%, by bootstrap over prompts
 };
 

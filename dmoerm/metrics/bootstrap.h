@@ -18,7 +18,8 @@ inline double quantile(const std::vector<double>& values, double p) {
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-// `statistic` computes a number from the chosen items (indices below `count`, as many as there are, with repeats).
+// `statistic` computes a number from the chosen items (indices below `count`, as many as there are, with
+// repeats).
 template <typename Statistic>
 Interval bootstrap(size_t count, uint64_t seed, int64_t samples, double coverage, Statistic statistic) {
   std::vector<double> values;

@@ -26,7 +26,8 @@ struct Calibration {
 // Error without a pair or for a difference that is not finite.
 Calibration calibration(std::span<const double> differences, int64_t bins = 10);
 
-// The factor of all differences, in (0, 1000], that makes the log loss smallest: below 1, the model is too sure.
+// The factor of all differences, in (0, 1000], that makes the log loss smallest: below 1, the model is too
+// sure.
 double best_scale(std::span<const double> differences);
 
 // Appends the differences of one record's pairs of different rank.

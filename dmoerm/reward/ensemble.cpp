@@ -5,6 +5,7 @@
 
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
+#include "dmoerm/reward/gated_model.h"
 #include "dmoerm/reward/model_manifest.h"
 
 namespace dmoerm::reward {
@@ -135,8 +136,12 @@ void Ensemble::save(const fs::path& directory, const std::vector<fs::path>& path
 }
 
 std::unique_ptr<RecordScorer> load_scorer(const fs::path& directory, const ScorerOptions& options) {
-  if (is_model_directory(directory) && kind_of(directory) == "ensemble")
-    return std::make_unique<Ensemble>(Ensemble::load(directory, options));
+  const std::string kind = is_model_directory(directory) ? kind_of(directory) : "";
+  if (kind == "ensemble") return std::make_unique<Ensemble>(Ensemble::load(directory, options));
+  if (kind == "gated") {
+    const StatesOptions states{options.token_budget, options.share_prefix};
+    return std::make_unique<GatedModel>(GatedModel::load(directory, options.load).parts(), states);
+  }
   return std::make_unique<Scorer>(Scorer::load(directory, options));
 }
 

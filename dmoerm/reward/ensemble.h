@@ -31,6 +31,7 @@ class Ensemble : public RecordScorer {
 
   // A record that a member cannot score has that member's error. The task is the first member's.
   std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records) override;
+  std::vector<std::string> expert_names(const RecordScore&) const override { return {}; }
   ScorerCounts counts() const override;  // of all members together; the encoding is the first one's
 
   // A directory of kind "ensemble": dmoerm.json with {"members": [{"path", "reward_mean", "reward_std"}…],

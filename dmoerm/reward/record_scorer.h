@@ -15,7 +15,7 @@ struct RecordScore {
   std::string task;                          // the inner model's; "" for a plain classifier
   std::vector<double> task_probs;            // one each router label; empty when the router was skipped
   std::vector<double> rewards;               // one each answer
-  std::vector<std::vector<double>> experts;  // [K][answers], raw, in the order of the inner model's experts
+  std::vector<std::vector<double>> experts;  // [K][answers], raw, in the order of expert_names()
   std::string error;                         // not "": why this record has no rewards
 };
 
@@ -32,6 +32,8 @@ class RecordScorer {
   // One result a record, in order; a record that cannot be scored gets an error, the others are scored.
   virtual std::vector<RecordScore> score(std::span<const data::PreferenceRecord> records) = 0;
   virtual ScorerCounts counts() const = 0;
+  // What each of the score's `experts` judges; "" for one without a name.
+  virtual std::vector<std::string> expert_names(const RecordScore& score) const = 0;
   // The model that knows tasks, a router and experts; null where there is none.
   virtual const DoubleLayerModel* double_layer() const { return nullptr; }
 };

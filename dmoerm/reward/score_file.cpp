@@ -29,15 +29,14 @@ std::string error_line(const Json& id, const std::string& error) {
          "\n";
 }
 
-std::string score_line(const DoubleLayerModel* model, const std::string& id, const RecordScore& score) {
+std::string score_line(const RecordScorer& scorer, const std::string& id, const RecordScore& score) {
   OrderedJson json = {{"id", id}, {"task", score.task}, {"task_probs", nullptr}, {"rewards", score.rewards}};
   if (score.task.empty()) json["task"] = nullptr;
   for (size_t c = 0; c < score.task_probs.size(); ++c)
-    json["task_probs"][model->router->labels[c]] = score.task_probs[c];
-  for (size_t k = 0; k < score.experts.size(); ++k) {
-    const std::string& point = model->find(score.task)->experts[k].point;
-    if (!point.empty()) json["experts"][point] = score.experts[k];
-  }
+    json["task_probs"][scorer.double_layer()->router->labels[c]] = score.task_probs[c];
+  const std::vector<std::string> names = scorer.expert_names(score);
+  for (size_t k = 0; k < score.experts.size(); ++k)
+    if (!names[k].empty()) json["experts"][names[k]] = score.experts[k];
   return json.dump() + "\n";
 }
 
@@ -72,7 +71,7 @@ ScoreFileResult score_file(RecordScorer& scorer, const std::filesystem::path& in
       const RecordScore* score = line.error.empty() ? &scores[next++] : nullptr;
       if (score) line.error = score->error;
       result.bad += !line.error.empty();
-      write(line.error.empty() ? score_line(scorer.double_layer(), line.id.get<std::string>(), *score)
+      write(line.error.empty() ? score_line(scorer, line.id.get<std::string>(), *score)
                                : error_line(line.id, line.error));
     }
     progress.advance(static_cast<int64_t>(lines.size()));

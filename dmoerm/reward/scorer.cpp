@@ -146,6 +146,13 @@ void Scorer::score_by(std::span<const data::PreferenceRecord> records,
   }
 }
 
+std::vector<std::string> Scorer::expert_names(const RecordScore& score) const {
+  std::vector<std::string> names;
+  if (const InnerModel* inner = model_.find(score.task))
+    for (const CapabilityExpert& expert : inner->experts) names.push_back(expert.point);
+  return names;
+}
+
 std::vector<RecordScore> Scorer::score_as(std::span<const data::PreferenceRecord> records,
                                           std::span<const std::string> tasks) {
   DMOERM_ASSERT(records.size() == tasks.size());

@@ -44,6 +44,7 @@ class Scorer : public RecordScorer {
   const DoubleLayerModel* double_layer() const override { return &model_; }
   const DoubleLayerModel& model() const { return model_; }
   ScorerCounts counts() const override;
+  std::vector<std::string> expert_names(const RecordScore& score) const override;
   std::string chat_format_description() const { return encoder_.chat_format_description(); }
 
  private:

@@ -41,10 +41,11 @@ std::string data_block(const Series& series, size_t number) {
   std::string text = fmt::format("$data{} << END\n", number);
   for (size_t i = 0; i < series.points.size(); ++i) {
     const auto& point = series.points[i];
-    const auto band =
-        i < series.bands.size() && is_finite(series.bands[i]) ? series.bands[i] : std::pair(point.second, point.second);
-    text += is_finite(point) ? fmt::format("{:.9g} {:.9g} {:.9g} {:.9g}\n", point.first, point.second, band.first,
-                                           band.second)
+    const auto band = i < series.bands.size() && is_finite(series.bands[i])
+                          ? series.bands[i]
+                          : std::pair(point.second, point.second);
+    text += is_finite(point) ? fmt::format("{:.9g} {:.9g} {:.9g} {:.9g}\n", point.first, point.second,
+                                           band.first, band.second)
                              : "\n";
   }
   return text + "END\n";
@@ -59,7 +60,8 @@ std::vector<const Series*> drawable(const Chart& chart) {
 
 std::string tics(const std::string& axis, const std::vector<std::string>& names, const std::string& how) {
   std::vector<std::string> places;
-  for (size_t i = 0; i < names.size(); ++i) places.push_back(fmt::format("{} {}", gnuplot_quoted(names[i]), i));
+  for (size_t i = 0; i < names.size(); ++i)
+    places.push_back(fmt::format("{} {}", gnuplot_quoted(names[i]), i));
   return fmt::format("set {}tics scale 0 {} ({})\n", axis, how, fmt::join(places, ", "));
 }
 
@@ -91,9 +93,11 @@ std::string bars_script(const Chart& chart, const std::vector<const Series*>& sh
     script += data_block(*shown[i], i);
     const double shift = (static_cast<double>(i) - (static_cast<double>(shown.size()) - 1) / 2) * width;
     const std::string place = fmt::format("$data{} using ($1+{}):2", i, shift);
-    plots.push_back(fmt::format("{} with boxes linetype {} title {}", place, i + 1, gnuplot_quoted(shown[i]->name)));
+    plots.push_back(
+        fmt::format("{} with boxes linetype {} title {}", place, i + 1, gnuplot_quoted(shown[i]->name)));
     if (!shown[i]->bands.empty())
-      plots.push_back(fmt::format("{}:3:4 with yerrorbars linecolor rgb '#333333' pointtype 0 notitle", place));
+      plots.push_back(
+          fmt::format("{}:3:4 with yerrorbars linecolor rgb '#333333' pointtype 0 notitle", place));
   }
   return script + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }
@@ -120,10 +124,11 @@ std::string matrix_script(const Chart& chart) {
   // From white to blue; the number is white where the cell is dark.
   script += fmt::format("set palette defined (0 '#ffffff', 1 '#0072b2')\nset cbrange [{}:{}]\n", low, high);
   script += "unset colorbox\nunset grid\nset border 0\nset key off\n";
-  return script +
-         fmt::format("plot $cells using 1:2:(0.48):(0.48):3 with boxxyerror fillstyle solid 1 noborder linecolor palette, $cells using 1:2:(sprintf('%.1f',$3)):($3>{} ? 0xffffff : 0) "
-                     "with labels textcolor rgb variable\n",
-                     low + 0.6 * (high - low));
+  return script + fmt::format(
+                      "plot $cells using 1:2:(0.48):(0.48):3 with boxxyerror fillstyle solid 1 noborder "
+                      "linecolor palette, $cells using 1:2:(sprintf('%.1f',$3)):($3>{} ? 0xffffff : 0) "
+                      "with labels textcolor rgb variable\n",
+                      low + 0.6 * (high - low));
 }
 
 }  // namespace

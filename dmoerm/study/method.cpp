@@ -18,13 +18,16 @@ std::vector<Method> make_table() {
       {"per_task", "one model a task", false, make_per_task},
       {"human_only", "DMoERM, experts on human labels only", false, make_human_only},
       {"one_inner", "one inner mixture for all tasks, no router", true, make_one_inner},
-      {"multi_objective", "multi-objective: one base, a head a point, linear fit", true, make_multi_objective},
+      {"armorm", "ArmoRM: ridge heads on the single model's states, gated", true, make_armorm},
+      {"multi_objective", "multi-objective: one base, a head a point, linear fit", true,
+       make_multi_objective},
       {"sum", "sum of the experts' scores", true, make_sum},
       {"linear", "fitted linear combination of the experts' scores", true, make_linear},
   };
   for (int64_t n = 1; n <= kMostExperts; ++n)
-    table.push_back({fmt::format("experts_{}", n), fmt::format("DMoERM, the first {} expert{}", n, n > 1 ? "s" : ""),
-                     true, make_experts, n});
+    table.push_back({fmt::format("experts_{}", n),
+                     fmt::format("DMoERM, the first {} expert{}", n, n > 1 ? "s" : ""), true, make_experts,
+                     n});
   table.insert(table.end(),
                {{"random_start", "DMoERM, aggregator from a random start", true, make_random_start},
                 {"soft_top2", "DMoERM, the router's two best tasks mixed", true, make_soft_top2},

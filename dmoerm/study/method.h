@@ -1,5 +1,5 @@
-// The methods that a study compares: how each makes a reward model from a cell's data. A method is a function in
-// method_<name>.cpp and a row of the table in method.cpp.
+// The methods that a study compares: how each makes a reward model from a cell's data. A method is a function
+// in method_<name>.cpp and a row of the table in method.cpp.
 #pragma once
 
 #include <memory>
@@ -26,12 +26,13 @@ const Method& find_method(const std::string& name);
 using ScorerPointer = std::unique_ptr<reward::RecordScorer>;
 
 // The rows of the table, by file.
-ScorerPointer make_single(const StudyCell& cell, const Method&);    // method_single.cpp
+ScorerPointer make_single(const StudyCell& cell, const Method&);  // method_single.cpp
 ScorerPointer make_per_task(const StudyCell& cell, const Method&);
-ScorerPointer make_one_inner(const StudyCell& cell, const Method&);  // method_one_inner.cpp
+ScorerPointer make_one_inner(const StudyCell& cell, const Method&);      // method_one_inner.cpp
 ScorerPointer make_ensemble_mean(const StudyCell& cell, const Method&);  // method_ensemble.cpp
 ScorerPointer make_ensemble_worst(const StudyCell& cell, const Method&);
 ScorerPointer make_ensemble_uncertainty(const StudyCell& cell, const Method&);
+ScorerPointer make_armorm(const StudyCell& cell, const Method&);           // armorm.cpp
 ScorerPointer make_multi_objective(const StudyCell& cell, const Method&);  // method_multi_objective.cpp
 ScorerPointer make_human_only(const StudyCell& cell, const Method&);       // method_double_layer.cpp
 ScorerPointer make_sum(const StudyCell& cell, const Method&);

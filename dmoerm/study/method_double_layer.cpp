@@ -1,4 +1,5 @@
-// DMoERM and what differs from it in one part: labels, aggregator, number of experts, routing, form of phase 1.
+// DMoERM and what differs from it in one part: labels, aggregator, number of experts, routing, form of
+// phase 1.
 #include "dmoerm/core/json.h"
 #include "dmoerm/reward/scorer.h"
 #include "dmoerm/study/method.h"
@@ -14,7 +15,8 @@ ScorerPointer scorer_of(reward::DoubleLayerModel model) {
   return std::make_unique<reward::Scorer>(std::move(model));
 }
 
-// Weights of {"<task>": {"points", "sum"}}, the linear combination that each aggregator of the run started from.
+// Weights of {"<task>": {"points", "sum"}}, the linear combination that each aggregator of the run started
+// from.
 void use_linear(reward::DoubleLayerModel& model, const fs::path& run) {
   const Json linear = load_json(run / "linear.json");
   for (reward::InnerModel& inner : model.tasks) {
@@ -60,8 +62,9 @@ ScorerPointer make_linear(const StudyCell& cell, const Method&) {
   return scorer_of(std::move(model));
 }
 
-// Each score enters with unit deviation over the training answers, whatever its size: the linear weights are of raw
-// scores, so their signs and sizes are left aside and only the scores' scale is taken from phase 3's states.
+// Each score enters with unit deviation over the training answers, whatever its size: the linear weights are
+// of raw scores, so their signs and sizes are left aside and only the scores' scale is taken from phase 3's
+// states.
 ScorerPointer make_sum(const StudyCell& cell, const Method&) {
   reward::DoubleLayerModel model = load_dmoerm(cell);
   const Json linear = load_json(cell.double_layer("dmoerm").out / "linear.json");
@@ -87,7 +90,8 @@ ScorerPointer make_human_only(const StudyCell& cell, const Method&) {
 ScorerPointer make_experts(const StudyCell& cell, const Method& method) {
   reward::DoubleLayerModel model = load_dmoerm(cell);
   for (reward::InnerModel& inner : model.tasks)
-    if (std::ssize(inner.experts) > method.count) inner.experts.erase(inner.experts.begin() + method.count, inner.experts.end());
+    if (std::ssize(inner.experts) > method.count)
+      inner.experts.erase(inner.experts.begin() + method.count, inner.experts.end());
   return with_new_aggregators(cell, cell.double_layer(method.name), std::move(model));
 }
 
@@ -103,8 +107,8 @@ ScorerPointer make_soft_top2(const StudyCell& cell, const Method&) {
   return scorer_of(std::move(model));
 }
 
-// "lora" where the study's configuration says "full", and the other way round. Phase 1 of the form "lora" takes
-// phase 2's LoRA, which the experts go on from.
+// "lora" where the study's configuration says "full", and the other way round. Phase 1 of the form "lora"
+// takes phase 2's LoRA, which the experts go on from.
 ScorerPointer make_other_form(const StudyCell& cell, const Method& method) {
   train::RunConfig config = cell.double_layer(method.name);
   config.phase1_form = config.phase1_form == "full" ? "lora" : "full";

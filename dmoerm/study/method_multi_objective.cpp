@@ -1,5 +1,5 @@
-// Multi-objective: one base for all tasks with a head for each capability point, trained on the same labels. Each
-// task's reward is the linear combination of its points' heads fitted on phase 3's rankings.
+// Multi-objective: one base for all tasks with a head for each capability point, trained on the same labels.
+// Each task's reward is the linear combination of its points' heads fitted on phase 3's rankings.
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/runtime.h"
 #include "dmoerm/reward/scorer.h"

@@ -1,4 +1,5 @@
 // Plain reward models: one for all tasks, and one for each.
+#include "dmoerm/reward/model_manifest.h"
 #include "dmoerm/reward/scorer.h"
 #include "dmoerm/study/method.h"
 

@@ -41,8 +41,8 @@ std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::pa
   std::vector<EvaluationRecord> records;
   data::PreferenceReader reader(files);
   for (data::PreferenceRecord record; reader.next(record);)
-    records.push_back({record.task, data::prompt_hash(record), record.ranks, record.gold,
-                       metrics::answer_lengths(record)});
+    records.push_back(
+        {record.task, data::prompt_hash(record), record.ranks, record.gold, metrics::answer_lengths(record)});
   return records;
 }
 

@@ -1,5 +1,5 @@
-// What a method gives to the records of an evaluation set, kept in a file: everything that is measured is computed
-// from these.
+// What a method gives to the records of an evaluation set, kept in a file: everything that is measured is
+// computed from these.
 #pragma once
 
 #include <filesystem>

@@ -19,7 +19,8 @@ namespace {
 
 constexpr const char* kWorldFolder = "world";
 
-train::RunConfig load_run(const StudyConfig& study, const fs::path& path, const std::string& kind, uint64_t seed) {
+train::RunConfig load_run(const StudyConfig& study, const fs::path& path, const std::string& kind,
+                          uint64_t seed) {
   std::vector<std::string> overrides = study.run_overrides;
   overrides.push_back(fmt::format("seed={}", seed));
   train::RunConfig config = train::load_run_config(path, overrides);
@@ -40,7 +41,8 @@ uint64_t hash_file(uint64_t hash, const fs::path& path) {
 
 }  // namespace
 
-StudyCell::StudyCell(const StudyConfig& study, const Condition& condition, torch::Device device, torch::ScalarType dtype)
+StudyCell::StudyCell(const StudyConfig& study, const Condition& condition, torch::Device device,
+                     torch::ScalarType dtype)
     : study_(study), condition_(condition), device_(device), dtype_(dtype) {
   if (!study.world) {
     double_layer_ = load_run(study, study.double_layer, "double_layer", condition.seed);
@@ -128,7 +130,8 @@ void StudyCell::make_records() {
   out.commit();
 }
 
-// The world's judge answers here; a real study names its labels. The human ranks are made into labels for both.
+// The world's judge answers here; a real study names its labels. The human ranks are made into labels for
+// both.
 void StudyCell::make_labels() {
   label::LabelRun run;
   for (const train::DataSource& source : double_layer_.data)
@@ -183,7 +186,7 @@ fs::path StudyCell::task_records(const data::TaskPoints& task) const {
 }
 
 fs::path StudyCell::make_once(const train::RunConfig& config,
-                         const std::function<void(const train::RunOptions&)>& make) const {
+                              const std::function<void(const train::RunOptions&)>& make) const {
   fs::create_directories(config.out);
   const FileLock lock(config.out / "made.lock", FileLock::IfHeld::Wait);
   const fs::path model = config.out / "model";

@@ -1,5 +1,6 @@
-// A cell of a study: the data of one condition, with the base and the labels, and the runs on them. Everything is
-// made once, whichever method or process asks first; a process that needs what another is making waits for it.
+// A cell of a study: the data of one condition, with the base and the labels, and the runs on them.
+// Everything is made once, whichever method or process asks first; a process that needs what another is
+// making waits for it.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,8 @@ namespace dmoerm::study {
 class StudyCell {
  public:
   // Nothing is made yet. The folder's name holds a hash of everything that the cell's models depend on.
-  StudyCell(const StudyConfig& study, const Condition& condition, torch::Device device, torch::ScalarType dtype);
+  StudyCell(const StudyConfig& study, const Condition& condition, torch::Device device,
+            torch::ScalarType dtype);
 
   // Data, base and labels.
   void prepare();

@@ -37,12 +37,13 @@ struct StudyConfig {
   std::string reference = "dmoerm";  // the paired differences are to it
   std::vector<uint64_t> seeds = {1};
   std::vector<double> sizes = {1}, rank_noise = {0}, conflicts = {1};
-  int64_t ensemble = 5;      // members
+  int64_t ensemble = 5;          // members
   double ensemble_lambda = 0.1;  // of the variance in the uncertainty-weighted one
 
   // Either the synthetic world…
   std::optional<data::WorldSizes> world;
-  // …or real data: the configurations of a double-layer and of a single run, which name base, data and labels.
+  // …or real data: the configurations of a double-layer and of a single run, which name base, data and
+  // labels.
   std::filesystem::path double_layer, single;
   std::vector<std::string> run_overrides;  // of both
   std::vector<EvaluationSet> evaluations;  // accuracy; the world has its own, "test"

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "dmoerm/core/json.h"
-#include "dmoerm/study/study_cell.h"
 #include "dmoerm/study/method.h"
+#include "dmoerm/study/study_cell.h"
 
 namespace dmoerm::study {
 
@@ -22,8 +22,8 @@ class MethodRun {
   void run();
 
   fs::path rewards_file(const EvaluationSet& set) const;
-  // {"seconds": of training and scoring, "disturbance"?: {"tasks": […], "accuracy": [[trained on i, tested on j]…]},
-  // "contributions"?: {task: {point: share}}}.
+  // {"seconds": of training and scoring, "disturbance"?: {"tasks": […], "accuracy": [[trained on i, tested on
+  // j]…]}, "contributions"?: {task: {point: share}}}.
   fs::path facts_file() const { return directory_ / "facts.json"; }
   std::optional<std::string> error() const;  // why the last try failed
 
@@ -35,7 +35,8 @@ class MethodRun {
   fs::path directory_;
 };
 
-// Runs what no other process is at. A method that fails in a cell is passed over. Returns the number of failures.
+// Runs what no other process is at. A method that fails in a cell is passed over. Returns the number of
+// failures.
 int64_t run_study(const StudyConfig& study, torch::Device device, torch::ScalarType dtype);
 
 }  // namespace dmoerm::study

@@ -6,6 +6,7 @@
 #include "dmoerm/reward/ranking_loss.h"
 #include "dmoerm/train/linear_fit.h"
 #include "dmoerm/train/objective.h"
+#include "dmoerm/train/row_batch.h"
 
 namespace dmoerm::train {
 
@@ -32,9 +33,8 @@ class AggregatorObjective : public Objective {
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 
  private:
-  using Groups = std::vector<const std::vector<data::Edge>*>;
   // Rewards of the rows that the groups use, and their edges over those rewards.
-  std::pair<Tensor, reward::RankingEdges> rewards(const Groups& groups) const;
+  std::pair<Tensor, reward::RankingEdges> rewards(const EdgeLists& groups) const;
 
   reward::Aggregator& aggregator_;
   const StateExamples& examples_;

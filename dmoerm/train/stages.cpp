@@ -65,10 +65,35 @@ void train_router(StageContext& context, const std::string& stage, reward::TaskR
   Trainer(objective, options, context.seed, stage, context.run, context.flops_rate).run();
 }
 
+Tensor answer_states(StageContext& context, const std::string& stage, const nn::Decoder& decoder,
+                     const nn::ExpertSet& experts, const std::vector<int64_t>& groups, int64_t token_budget) {
+  int64_t rows = 0;
+  for (const int64_t group : groups) rows += std::ssize(context.store.get(group).sequences);
+  const auto num_states = std::max<int64_t>(1, std::ssize(experts.experts));
+  Tensor z_RKD = mapped_tensor(context.run.path() / "cache" / (stage + ".states"),
+                               {rows, num_states, decoder.config().hidden_size});
+  torch::NoGradGuard no_grad;
+  Progress progress(stage + " states", std::ssize(groups), "groups");
+  int64_t first_row = 0;
+  for (size_t begin = 0; begin < groups.size(); begin += kWindow) {
+    const size_t end = std::min(groups.size(), begin + kWindow);
+    std::vector<data::PromptGroup> contents;
+    std::vector<reward::PromptSequences> prompts;
+    for (size_t i = begin; i < end; ++i) contents.push_back(context.store.get(groups[i]));
+    for (const data::PromptGroup& content : contents)
+      prompts.emplace_back(content.sequences.begin(), content.sequences.end());
+    const Tensor window_RKD = reward::packed_states(decoder, &experts, prompts, {token_budget});
+    z_RKD.narrow(0, first_row, window_RKD.size(0)).copy_(window_RKD);
+    first_row += window_RKD.size(0);
+    progress.advance(static_cast<int64_t>(end - begin));
+  }
+  return z_RKD;
+}
+
 StateExamples compute_states(StageContext& context, const std::string& stage, const nn::Decoder& decoder,
                              const nn::ExpertSet& experts, const GroupSplit& split, int64_t token_budget) {
   StateExamples examples;
-  std::vector<int64_t> groups, first_row;
+  std::vector<int64_t> groups;
   int64_t rows = 0;
   for (const auto* part : {&split.train, &split.held_out})
     for (const int64_t group : *part) {
@@ -83,28 +108,10 @@ StateExamples compute_states(StageContext& context, const std::string& stage, co
       if (edges.empty()) continue;
       (part == &split.train ? examples.train : examples.held_out).push_back(std::move(edges));
       groups.push_back(group);
-      first_row.push_back(rows);
-      rows += static_cast<int64_t>(content.sequences.size());
+      rows += std::ssize(content.sequences);
     }
-  const auto num_states = std::max<int64_t>(1, static_cast<int64_t>(experts.experts.size()));
-  const int64_t width = decoder.config().hidden_size;
   if (rows == 0) fail("train", "{}: no rankings are left for the aggregator", stage);
-  examples.z_RKD =
-      mapped_tensor(context.run.path() / "cache" / (stage + ".states"), {rows, num_states, width});
-
-  torch::NoGradGuard no_grad;
-  Progress progress(stage + " states", static_cast<int64_t>(groups.size()), "groups");
-  for (size_t begin = 0; begin < groups.size(); begin += kWindow) {
-    const size_t end = std::min(groups.size(), begin + kWindow);
-    std::vector<data::PromptGroup> contents;
-    std::vector<reward::PromptSequences> prompts;
-    for (size_t i = begin; i < end; ++i) contents.push_back(context.store.get(groups[i]));
-    for (const data::PromptGroup& content : contents)
-      prompts.emplace_back(content.sequences.begin(), content.sequences.end());
-    const Tensor z_RKD = reward::packed_states(decoder, &experts, prompts, {token_budget});
-    examples.z_RKD.narrow(0, first_row[begin], z_RKD.size(0)).copy_(z_RKD);
-    progress.advance(static_cast<int64_t>(end - begin));
-  }
+  examples.z_RKD = answer_states(context, stage, decoder, experts, groups, token_budget);
   return examples;
 }
 

@@ -75,6 +75,11 @@ void train_router(StageContext& context, const std::string& stage, reward::TaskR
                   std::vector<RouterExample> train, std::vector<RouterExample> held_out,
                   const TrainOptions& options, int64_t token_budget);
 
+// The states [R, K, D] of the groups' sequences, in their order, under K experts (none: the base alone, K =
+// 1), kept in a memory-mapped file of the run; float32 on the CPU.
+Tensor answer_states(StageContext& context, const std::string& stage, const nn::Decoder& decoder,
+                     const nn::ExpertSet& experts, const std::vector<int64_t>& groups, int64_t token_budget);
+
 // The states of all answers of the split's groups under the experts, computed once and kept in a
 // memory-mapped file of the run; edges are the human rankings. On the CPU, like all of phase 3: an aggregator
 // is small.

@@ -185,6 +185,50 @@ TEST(GroupEncoder, RouterReadsTheUsersTurns) {
 }
 
 // The checkpoint's own template is the default; its closing tokens are kept too.
+TEST(GroupEncoder, AnswerLengthsAreOneForEveryForm) {
+  const GroupEncoder chatml = encoder("chatml", 8);  // lengths know nothing of the limit
+  const std::string prompt = "<|im_start|>user\nWhat is 2+2?<|im_end|>\n<|im_start|>assistant\n";
+  const std::vector<std::string> answers = {"It is four.<|im_end|>\n", "Five, I think<|im_end|>\n"};
+  std::vector<int64_t> expected;
+  for (const auto& answer : answers)
+    expected.push_back(static_cast<int64_t>(tokenizer().encode(answer).size()));
+  EXPECT_EQ(chatml.answer_lengths(record(kChat)), expected);
+
+  PreferenceRecord ids, whole_ids;
+  ids.is_ids = whole_ids.is_ids = true;
+  ids.prompt_ids = tokenizer().encode(prompt);
+  for (const auto& answer : answers) {
+    ids.response_ids.push_back(tokenizer().encode(answer));
+    whole_ids.response_ids.push_back(tokenizer().encode(prompt + answer));
+  }
+  EXPECT_EQ(chatml.answer_lengths(ids), expected);
+  EXPECT_EQ(chatml.answer_lengths(whole_ids), expected);
+
+  PreferenceRecord text, whole_text;  // EOS closes raw text: one more
+  text.is_text = whole_text.is_text = true;
+  text.prompt_text = prompt;
+  for (const auto& answer : answers) {
+    text.responses.push_back({{"assistant", answer}});
+    whole_text.responses.push_back({{"assistant", prompt + answer}});
+  }
+  for (int64_t& length : expected) ++length;
+  EXPECT_EQ(chatml.answer_lengths(text), expected);
+  EXPECT_EQ(chatml.answer_lengths(whole_text), expected);
+}
+
+TEST(GroupEncoder, AnswerLengthsOfWhatCannotBeReadCountAllTokens) {
+  PreferenceRecord ids;
+  ids.is_ids = true;
+  ids.response_ids = {{40, 41, 42}, {40}, {}};
+  EXPECT_THAT(encoder().answer_lengths(ids), ElementsAre(3, 1, 0));
+  EXPECT_THAT(GroupEncoder(std::nullopt, {}).answer_lengths(ids), ElementsAre(3, 1, 0));
+  EXPECT_THROW(GroupEncoder(std::nullopt, {}).answer_lengths(record(kChat)), Error);
+  // Only a user's turn: no answer to be found in it.
+  const Tokens turn = tokenizer().encode("<|im_start|>user\nWhat is 2+2?<|im_end|>\n");
+  ids.response_ids = {turn};
+  EXPECT_THAT(encoder().answer_lengths(ids), ElementsAre(turn.size()));
+}
+
 TEST(GroupEncoder, CheckpointsTemplateRendersMessages) {
   const fs::path directory = fs::temp_directory_path() / fmt::format("dmoerm_template_{}", getpid());
   fs::create_directories(directory);

@@ -1,0 +1,33 @@
+#include "dmoerm/train/row_batch.h"
+
+#include <unordered_map>
+
+namespace dmoerm::train {
+
+RowBatch rows_of(const EdgeLists& groups) {
+  std::vector<int64_t> rows, identity;  // used rows; 0, 1, 2, …
+  std::unordered_map<int64_t, int64_t> place;
+  reward::RankingEdgeList list(static_cast<int64_t>(groups.size()));
+  for (const auto* edges : groups) {
+    std::vector<data::Edge> local(*edges);
+    for (data::Edge& edge : local)
+      for (int32_t* side : {&edge.better, &edge.worse}) {
+        const auto [found, added] = place.emplace(*side, rows.size());
+        if (added) rows.push_back(*side);
+        *side = static_cast<int32_t>(found->second);
+      }
+    while (identity.size() < rows.size()) identity.push_back(static_cast<int64_t>(identity.size()));
+    list.add_group(local, identity);  // the edges already name places in `rows`
+  }
+  return {torch::tensor(rows), list.build()};
+}
+
+double weighted_accuracy(const Tensor& reward_R, const reward::RankingEdges& edges) {
+  const Tensor difference_E =
+      reward_R.index_select(0, edges.better_E) - reward_R.index_select(0, edges.worse_E);
+  const Tensor correct_E =
+      difference_E.gt(0).to(torch::kFloat64) + 0.5 * difference_E.eq(0).to(torch::kFloat64);
+  return (correct_E * edges.weight_E).sum().item<double>() / edges.weight_E.sum().item<double>();
+}
+
+}  // namespace dmoerm::train
