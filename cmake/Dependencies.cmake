@@ -10,6 +10,7 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(Boost REQUIRED)  # headers: its distributions of statistics
 
 function(dmoerm_pkg target module)
   pkg_check_modules(${module} REQUIRED IMPORTED_TARGET GLOBAL ${module})

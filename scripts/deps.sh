@@ -9,7 +9,7 @@ packages=(
   libtorch-dev libopenblas-dev
   # text, data, command line
   nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev
-  libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libssl-dev libxxhash-dev libcurl4-openssl-dev
+  libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libssl-dev libxxhash-dev libcurl4-openssl-dev libboost-math-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev
   "$@"

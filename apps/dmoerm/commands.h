@@ -15,5 +15,7 @@ void add_score_command(CLI::App& app);
 void add_model_command(CLI::App& app);
 void add_probe_command(CLI::App& model);  // of the command above
 void add_demo_command(CLI::App& app);
+void add_study_command(CLI::App& app);
+void add_bon_command(CLI::App& app);
 
 }  // namespace dmoerm::app

@@ -32,6 +32,8 @@ int main(int argc, char** argv) {
       "answers.jsonl");
   install_console();
   add_demo_command(app);
+  add_study_command(app);
+  add_bon_command(app);
   add_train_command(app);
   add_pretrain_command(app);
   add_tokenizer_command(app);

@@ -1,8 +1,10 @@
 #include "dmoerm/study/rewards.h"
 
+#include <algorithm>
+
 #include "dmoerm/core/file.h"
+#include "dmoerm/core/json.h"
 #include "dmoerm/core/log.h"
-#include "dmoerm/data/reader.h"
 #include "dmoerm/metrics/length_baseline.h"
 #include "dmoerm/reward/double_layer_model.h"
 
@@ -37,9 +39,18 @@ void score_window(reward::RecordScorer& scorer, std::vector<data::PreferenceReco
 
 }  // namespace
 
-std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::path>& files) {
+std::vector<double> gold_values(const EvaluationRecord& record) {
+  if (!record.gold.empty() || record.ranks.empty()) return record.gold;
+  std::vector<double> values;
+  const int64_t best = *std::ranges::min_element(record.ranks);
+  for (const int64_t rank : record.ranks) values.push_back(rank == best ? 1 : 0);
+  return values;
+}
+
+std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::path>& files,
+                                           const data::ReaderOptions& options) {
   std::vector<EvaluationRecord> records;
-  data::PreferenceReader reader(files);
+  data::PreferenceReader reader(files, options);
   for (data::PreferenceRecord record; reader.next(record);)
     records.push_back(
         {record.task, data::prompt_hash(record), record.ranks, record.gold, metrics::answer_lengths(record)});
@@ -47,7 +58,8 @@ std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::pa
 }
 
 std::vector<RecordRewards> score_records(reward::RecordScorer& scorer,
-                                         const std::vector<std::filesystem::path>& files) {
+                                         const std::vector<std::filesystem::path>& files,
+                                         const data::ReaderOptions& options) {
   std::vector<RecordRewards> result;
   std::vector<data::PreferenceRecord> window;
   Progress progress("scoring", 0, "records");
@@ -59,7 +71,7 @@ std::vector<RecordRewards> score_records(reward::RecordScorer& scorer,
     window.clear();
     answers = 0;
   };
-  data::PreferenceReader reader(files);
+  data::PreferenceReader reader(files, options);
   for (data::PreferenceRecord record; reader.next(record);) {
     answers += record.num_answers();
     window.push_back(std::move(record));

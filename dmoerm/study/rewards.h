@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "dmoerm/core/json.h"
+#include "dmoerm/data/reader.h"
 #include "dmoerm/reward/record_scorer.h"
 
 namespace dmoerm::study {
@@ -22,7 +22,11 @@ struct EvaluationRecord {
   std::vector<double> lengths;  // characters of each answer
 };
 
-std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::path>& files);
+// Gold where it is known; else 1 for the answers of the best rank and 0 for the others.
+std::vector<double> gold_values(const EvaluationRecord& record);
+
+std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::path>& files,
+                                           const data::ReaderOptions& options = {});
 
 struct RecordRewards {
   std::vector<double> rewards;  // by the true task's model
@@ -32,7 +36,8 @@ struct RecordRewards {
 
 // Scores every record. Error for one that cannot be scored.
 std::vector<RecordRewards> score_records(reward::RecordScorer& scorer,
-                                         const std::vector<std::filesystem::path>& files);
+                                         const std::vector<std::filesystem::path>& files,
+                                         const data::ReaderOptions& options = {});
 
 void save_rewards(const std::filesystem::path& path, const std::vector<RecordRewards>& rewards);
 std::vector<RecordRewards> load_rewards(const std::filesystem::path& path);

@@ -111,11 +111,25 @@ void MethodRun::run() try {
   throw;
 }
 
+std::vector<StudyCell> make_cells(const StudyConfig& study, torch::Device device, torch::ScalarType dtype) {
+  std::vector<StudyCell> cells;
+  for (const Condition& condition : study.conditions()) cells.emplace_back(study, condition, device, dtype);
+  return cells;
+}
+
+RunCounts count_runs(const StudyConfig& study, const std::vector<StudyCell>& cells) {
+  RunCounts counts;
+  for (const StudyCell& cell : cells)
+    for (const std::string& name : study.methods) {
+      ++counts.total;
+      counts.finished += fs::exists(MethodRun(cell, find_method(name)).facts_file());
+    }
+  return counts;
+}
+
 int64_t run_study(const StudyConfig& study, torch::Device device, torch::ScalarType dtype) {
   int64_t failures = 0;
-  const std::vector<Condition> conditions = study.conditions();
-  std::vector<StudyCell> cells;
-  for (const Condition& condition : conditions) cells.emplace_back(study, condition, device, dtype);
+  std::vector<StudyCell> cells = make_cells(study, device, dtype);
   for (const std::string& name : study.methods)
     for (StudyCell& cell : cells) {
       const Method& method = find_method(name);

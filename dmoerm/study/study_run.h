@@ -35,6 +35,13 @@ class MethodRun {
   fs::path directory_;
 };
 
+struct RunCounts {
+  int64_t finished = 0, total = 0;
+};
+// Cells of all conditions; `study` must outlive them.
+std::vector<StudyCell> make_cells(const StudyConfig& study, torch::Device device, torch::ScalarType dtype);
+RunCounts count_runs(const StudyConfig& study, const std::vector<StudyCell>& cells);
+
 // Runs what no other process is at. A method that fails in a cell is passed over. Returns the number of
 // failures.
 int64_t run_study(const StudyConfig& study, torch::Device device, torch::ScalarType dtype);
