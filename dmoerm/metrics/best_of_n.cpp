@@ -12,7 +12,7 @@ namespace dmoerm::metrics {
 namespace {
 
 constexpr int64_t kBootstrapSamples = 1000;
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 
 // log(k!) for k = 0 … most.
 std::vector<double> log_factorials(size_t most) {
@@ -108,7 +108,7 @@ std::vector<BestOfNPoint> best_of_n_curve(std::span<const AnswerPool> pools, uin
   }
   std::vector<BestOfNPoint> curve;
   for (size_t i = 0; i < schedule.size(); ++i) {
-    BestOfNPoint point{schedule[i], best_of_n_kl(schedule[i]), 0, kNaN, {}, {kNaN, kNaN}};
+    BestOfNPoint point{schedule[i], best_of_n_kl(schedule[i]), 0, kNotKnown, {}, {kNotKnown, kNotKnown}};
     std::tie(point.proxy, point.proxy_band) = mean_with_band(proxy, i, seed);
     if (has_gold) std::tie(point.gold, point.gold_band) = mean_with_band(gold, i, seed);
     curve.push_back(point);

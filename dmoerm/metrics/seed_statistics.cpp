@@ -10,7 +10,6 @@
 namespace dmoerm::metrics {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 using StudentsT = boost::math::students_t_distribution<double>;
 
@@ -22,7 +21,7 @@ SeedMean seed_mean(std::span<const double> values) {
   SeedMean result;
   for (const double value : values) result.mean += value / count;
   if (values.size() == 1) {
-    result.interval = {kNaN, kNaN};
+    result.interval = {NAN, NAN};
     return result;
   }
   double squares = 0;
@@ -38,7 +37,7 @@ PairedDifference paired_difference(std::span<const double> values, std::span<con
   DMOERM_ASSERT(values.size() == reference.size());
   std::vector<double> differences;
   for (size_t i = 0; i < values.size(); ++i) differences.push_back(values[i] - reference[i]);
-  PairedDifference result{seed_mean(differences), kNaN};
+  PairedDifference result{seed_mean(differences), NAN};
   if (values.size() == 1) return result;
   const auto count = static_cast<double>(values.size());
   const double error = result.difference.deviation / std::sqrt(count);

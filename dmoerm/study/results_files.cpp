@@ -6,16 +6,16 @@
 namespace dmoerm::study {
 namespace {
 
-Json number(double value) {
+Json finite_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
 Json set_json(const SetMeasures& measures) {
-  return {{"accuracy", number(measures.accuracy)},
-          {"routed_accuracy", number(measures.routed)},
+  return {{"accuracy", finite_or_null(measures.accuracy)},
+          {"routed_accuracy", finite_or_null(measures.routed)},
           {"tasks", measures.tasks},
-          {"calibration_error", number(measures.calibration_error)},
-          {"length_correlation", number(measures.length_correlation)}};
+          {"calibration_error", finite_or_null(measures.calibration_error)},
+          {"length_correlation", finite_or_null(measures.length_correlation)}};
 }
 
 Json seed_json(const MethodSeed& seed) {
@@ -28,12 +28,12 @@ Json seed_json(const MethodSeed& seed) {
 Json summary_json(const MethodResult& method, const MethodResult* reference, const std::string& set) {
   const Comparison accuracy = compare(method, reference, set, &SetMeasures::accuracy);
   const metrics::SeedMean& difference = accuracy.difference.difference;
-  return {{"accuracy", number(accuracy.mean.mean)},
-          {"deviation", number(accuracy.mean.deviation)},
-          {"interval", {number(accuracy.mean.interval.low), number(accuracy.mean.interval.high)}},
-          {"difference", number(difference.mean)},
-          {"difference_interval", {number(difference.interval.low), number(difference.interval.high)}},
-          {"p", number(accuracy.difference.p)}};
+  return {{"accuracy", finite_or_null(accuracy.mean.mean)},
+          {"deviation", finite_or_null(accuracy.mean.deviation)},
+          {"interval", {finite_or_null(accuracy.mean.interval.low), finite_or_null(accuracy.mean.interval.high)}},
+          {"difference", finite_or_null(difference.mean)},
+          {"difference_interval", {finite_or_null(difference.interval.low), finite_or_null(difference.interval.high)}},
+          {"p", finite_or_null(accuracy.difference.p)}};
 }
 
 std::string csv_field(const std::string& text) {
@@ -52,8 +52,8 @@ Json curve_json(const std::vector<metrics::BestOfNPoint>& curve) {
                       {"kl", point.kl},
                       {"proxy", point.proxy},
                       {"proxy_band", {point.proxy_band.low, point.proxy_band.high}},
-                      {"gold", number(point.gold)},
-                      {"gold_band", {number(point.gold_band.low), number(point.gold_band.high)}}});
+                      {"gold", finite_or_null(point.gold)},
+                      {"gold_band", {finite_or_null(point.gold_band.low), finite_or_null(point.gold_band.high)}}});
   return points;
 }
 

@@ -75,7 +75,7 @@ void read_methods(Config& config, StudyConfig& study) {
     config.invalid("reference", "one of the study's methods");
 }
 
-std::string number(double value) {
+std::string short_number(double value) {
   return fmt::format("{}", value);
 }
 
@@ -83,9 +83,9 @@ std::string number(double value) {
 
 std::string Condition::setting() const {
   std::vector<std::string> parts;
-  if (size != 1) parts.push_back("size " + number(size));
-  if (rank_noise != 0) parts.push_back("rank noise " + number(rank_noise));
-  if (conflict != 1) parts.push_back("conflict " + number(conflict));
+  if (size != 1) parts.push_back("size " + short_number(size));
+  if (rank_noise != 0) parts.push_back("rank noise " + short_number(rank_noise));
+  if (conflict != 1) parts.push_back("conflict " + short_number(conflict));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

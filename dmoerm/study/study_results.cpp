@@ -12,7 +12,6 @@
 namespace dmoerm::study {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 using Records = std::vector<EvaluationRecord>;
 using Rewards = std::vector<RecordRewards>;
@@ -24,7 +23,7 @@ double accuracy(const Records& records, const Rewards& rewards, std::vector<doub
     count.right += pairs.right;
     count.pairs += pairs.pairs;
   }
-  return count.pairs > 0 ? count.accuracy() : kNaN;
+  return count.pairs > 0 ? count.accuracy() : NAN;
 }
 
 std::map<std::string, double> accuracy_by_task(const Records& records, const Rewards& rewards) {
@@ -50,7 +49,7 @@ SetMeasures measure(const Records& records, const Rewards& rewards) {
   SetMeasures result;
   result.accuracy = accuracy(records, rewards, &RecordRewards::rewards);
   const bool has_router = !rewards.empty() && !rewards[0].routed.empty();
-  result.routed = has_router ? accuracy(records, rewards, &RecordRewards::routed) : kNaN;
+  result.routed = has_router ? accuracy(records, rewards, &RecordRewards::routed) : NAN;
   result.tasks = accuracy_by_task(records, rewards);
   std::vector<double> differences, centred_rewards, centred_lengths;
   for (size_t i = 0; i < records.size(); ++i) {
@@ -59,7 +58,7 @@ SetMeasures measure(const Records& records, const Rewards& rewards) {
     add_centred(records[i].lengths, centred_lengths);
   }
   result.length_correlation = metrics::correlation(centred_rewards, centred_lengths);
-  result.calibration_error = kNaN;
+  result.calibration_error = NAN;
   if (differences.empty()) return result;
   const double scale = metrics::best_scale(differences);
   for (double& difference : differences) difference *= scale;
@@ -216,8 +215,8 @@ Comparison compare(const MethodResult& method, const MethodResult* reference, co
     others.push_back(other->sets.at(set).*measure);
   }
   if (own.empty()) {
-    result.difference.difference = {kNaN, kNaN, {kNaN, kNaN}};
-    result.difference.p = kNaN;
+    result.difference.difference = {NAN, NAN, {NAN, NAN}};
+    result.difference.p = NAN;
   } else {
     result.difference = metrics::paired_difference(own, others);
   }

@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -144,6 +145,24 @@ TEST_F(FileTest, TruncatedAndDamagedStreamsAreErrors) {
     write_file_atomically(directory_ / name, damaged);
     EXPECT_THAT(error_of([&] { lines_of(directory_ / name); }), HasSubstr(name)) << name;
   }
+}
+
+TEST_F(FileTest, LockWaitsForItsHolder) {
+  auto lock = std::make_unique<FileLock>(directory_ / "lock");
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    FileLock waiting(directory_ / "lock", FileLock::IfHeld::Wait);
+    _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+  }
+  pollfd output{ends[0], POLLIN, 0};
+  EXPECT_EQ(poll(&output, 1, 200), 0);  // it waits
+  lock.reset();
+  EXPECT_EQ(poll(&output, 1, 10000), 1);
+  int status = 1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(FileTest, LockIsHeldByOneProcess) {

@@ -196,7 +196,8 @@ TEST(Formats, TheExampleHoldsALineOfEach) {
 TEST(Formats, EveryRecordSurvivesTheNativeForm) {
   for (
       const std::string line :
-      {R"({"id":"x","task":"t","prompt":"p","responses":["a","b\n"],"ranks":[1,2],"margin":0.1})",
+      {R"({"id":"x","task":"t","prompt":"p","responses":["a","b\n"],"ranks":[1,2],"gold":[0.5,-1.25]})",
+       R"({"id":"x","task":"t","prompt":"p","responses":["a","b\n"],"ranks":[1,2],"margin":0.1})",
        R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"x"},
                {"role":"assistant","content":"b"}],"rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"c"}]})",
        R"({"prompt_ids":[1],"response_ids":[[2],[3]],"ranks":[1,1]})"}) {
@@ -207,6 +208,7 @@ TEST(Formats, EveryRecordSurvivesTheNativeForm) {
     EXPECT_EQ(record.is_text, again.is_text);
     EXPECT_EQ(record.is_ids, again.is_ids);
     EXPECT_EQ(record.responses, again.responses);
+    EXPECT_EQ(record.gold, again.gold);
     EXPECT_EQ(record.response_ids, again.response_ids);
     EXPECT_EQ(record.ranks, again.ranks);
     EXPECT_EQ(record.margin, again.margin);
@@ -232,6 +234,9 @@ TEST(BadRecords, EachIsNamed) {
   EXPECT_THAT(reason(native(R"("ranks":[1,1.5])")), HasSubstr("holds a fraction"));
   EXPECT_THAT(reason(native(R"("ranks":[1,18446744073709551615])")), HasSubstr("18446744073709551615"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"task":[])")), HasSubstr("\"task\" is a list"));
+  EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":[1])")), HasSubstr("\"gold\" has 1 numbers"));
+  EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":[1,"x"])")), HasSubstr("\"gold\" holds a string"));
+  EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":3)")), HasSubstr("\"gold\" is a number"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":NaN)")), HasSubstr("not valid JSON"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":"NaN")")), HasSubstr("\"margin\" is a string"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":1e999)")), HasSubstr("not valid JSON"));

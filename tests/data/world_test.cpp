@@ -23,6 +23,37 @@ double quality(const std::string& point, const std::string& answer) {
   return World::quality(point, kPrompt, answer);
 }
 
+// With no conflict the tasks agree about any two answers, but for the scale; with all of it they do not.
+TEST(World, ConflictSetsTasksApart) {
+  const auto agreement = [](double conflict) {
+    const World world({.seed = 3, .conflict = conflict});
+    double agreeing = 0, pairs = 0;
+    for (uint64_t i = 0; i < 200; ++i) {
+      const std::string prompt = world.make_prompt(0, "test", i);
+      const std::string a = world.make_answer(prompt, "test", i, 0), b = world.make_answer(prompt, "test", i, 1);
+      for (size_t task = 1; task < 5; ++task) {
+        const double own = world.gold(0, prompt, a) - world.gold(0, prompt, b);
+        const double other = world.gold(task, prompt, a) - world.gold(task, prompt, b);
+        if (own == 0 || other == 0) continue;
+        agreeing += own * other > 0;
+        pairs += 1;
+      }
+    }
+    return agreeing / pairs;
+  };
+  EXPECT_EQ(agreement(0), 1);
+  EXPECT_LT(agreement(1), 0.65);
+  EXPECT_GT(agreement(0.5), agreement(1));
+}
+
+TEST(World, ExactListsCarryTheirGold) {
+  const World world({.seed = 3});
+  const PreferenceRecord exact = world.exact_list(2, "test", 5), human = world.human_list(2, "test", 5);
+  ASSERT_EQ(exact.gold.size(), exact.num_answers());
+  EXPECT_EQ(exact.gold[1], world.gold(2, exact.prompt_text, response_text(exact.responses[1])));
+  EXPECT_TRUE(human.gold.empty());
+}
+
 TEST(World, QualitiesAreTheCountsOfTheirFormulas) {
   // One matched and one foreign noun, two vivid words, an emotion, a filler, a hedge.
   const std::string answer =

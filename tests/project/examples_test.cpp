@@ -7,6 +7,7 @@
 #include "dmoerm/core/file.h"
 #include "dmoerm/label/measures.h"
 #include "dmoerm/reward/import_model.h"
+#include "dmoerm/study/study_config.h"
 #include "dmoerm/train/pretrain.h"
 #include "dmoerm/train/run_config.h"
 
@@ -30,7 +31,7 @@ std::vector<fs::path> example_configurations() {
 }
 
 TEST_F(Examples, AreReadByTheirParsers) {
-  size_t pretrain = 0, tasks = 0, imports = 0, runs = 0;
+  size_t pretrain = 0, tasks = 0, imports = 0, runs = 0, studies = 0;
   for (const fs::path& file : example_configurations()) {
     SCOPED_TRACE(file);
     const std::string name = file.filename();
@@ -43,6 +44,9 @@ TEST_F(Examples, AreReadByTheirParsers) {
     } else if (name == "import.toml") {
       EXPECT_EQ(reward::load_import_config(file).parts.kind, "double_layer");
       ++imports;
+    } else if (file.parent_path() == "examples/study" || name == "study.toml") {
+      EXPECT_NO_THROW(study::load_study_config(file));
+      ++studies;
     } else {
       EXPECT_EQ(train::load_run_config(file).kind, name == "single.toml" ? "single" : "double_layer");
       ++runs;
@@ -52,6 +56,7 @@ TEST_F(Examples, AreReadByTheirParsers) {
   EXPECT_GE(tasks, 2u);
   EXPECT_GE(imports, 1u);
   EXPECT_GE(runs, 4u);
+  EXPECT_GE(studies, 3u);
 }
 
 TEST_F(Examples, NamePointsThatTheMeasuringJudgeKnows) {

@@ -1,0 +1,257 @@
+// Studies from configuration to report on a tiny base: every method runs, what is finished is not made anew, numbers
+// are those of the rewards.
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "dmoerm/reward/scorer.h"
+#include "dmoerm/study/answer_pools.h"
+#include "dmoerm/study/rewards.h"
+#include "dmoerm/study/study_report.h"
+#include "tests/study/two_task_fixture.h"
+
+namespace dmoerm::study {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kTasks = R"(
+[[task]]
+name = "a"
+points = ["first", "both"]
+[[task]]
+name = "b"
+points = ["both", "second"]
+)";
+
+constexpr const char* kDoubleLayer = R"(
+base = "${folder}/base"
+out = "unused"
+chat_format = "chatml"
+max_tokens = 64
+labels = ["${folder}/labels.jsonl"]
+tasks = "${folder}/tasks.toml"
+[vars]
+folder = "?"
+[[data]]
+files = ["${folder}/data.jsonl"]
+[split]
+held_out = 0.2
+[router]
+max_steps = 2
+[phase1]
+max_steps = 2
+[phase2]
+max_steps = 2
+[phase3]
+max_steps = 2
+)";
+
+constexpr const char* kSingle = R"(
+kind = "single"
+base = "${folder}/base"
+out = "unused"
+chat_format = "chatml"
+max_tokens = 64
+[vars]
+folder = "?"
+[[data]]
+files = ["${folder}/data.jsonl"]
+[train]
+max_steps = 2
+)";
+
+class StudyTest : public train::TwoTaskTest {
+ protected:
+  StudyTest() {
+    write_file_atomically(directory_ / "tasks.toml", kTasks);
+    write_file_atomically(directory_ / "double.toml", kDoubleLayer);
+    write_file_atomically(directory_ / "single.toml", kSingle);
+    AtomicFile dev(directory_ / "dev.jsonl");
+    LineReader lines(directory_ / "data.jsonl");
+    std::string line;
+    for (int i = 0; i < 40 && lines.next(line); ++i) dev.write(line + "\n");
+    dev.commit();
+  }
+
+  StudyConfig load(const std::string& keys) const {
+    const fs::path file = directory_ / "study.toml";
+    write_file_atomically(file, fmt::format(R"(
+out = "{0}/out"
+double_layer = "{0}/double.toml"
+single = "{0}/single.toml"
+ensemble = 2
+{1}
+[vars]
+folder = "{0}"
+[[evaluation]]
+name = "dev"
+files = ["{0}/dev.jsonl"]
+[[best_of_n]]
+name = "dev"
+files = ["{0}/dev.jsonl"]
+)",
+                                            directory_.string(), keys));
+    return load_study_config(file);
+  }
+
+  static int64_t run(const StudyConfig& study) { return run_study(study, torch::kCPU, torch::kFloat32); }
+
+  std::string error(const std::string& keys) const {
+    try {
+      load(keys);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+};
+
+TEST_F(StudyTest, EveryMethodGivesRewardsAndARowOfTheTable) {
+  const StudyConfig study = load("");
+  EXPECT_EQ(study.methods.size(), all_methods().size());
+  ASSERT_EQ(run(study), 0);
+  const StudyResults results = collect_results(study);
+  EXPECT_THAT(results.missing, testing::IsEmpty());
+  ASSERT_EQ(results.settings.size(), 1u);
+  const std::string text = to_text(results, study);
+  for (const Method& method : all_methods()) EXPECT_THAT(text, HasSubstr(method.title));
+  EXPECT_THAT(text, HasSubstr("the longer answer wins"));
+  for (const MethodResult& method : results.settings[0].methods) {
+    const SetMeasures& measures = method.seeds.at(0).sets.at("dev");
+    EXPECT_GT(measures.accuracy, 0) << method.name;
+    EXPECT_LT(measures.accuracy, 1) << method.name;
+    EXPECT_EQ(measures.tasks.size(), 2u);
+    const bool is_routed = std::isfinite(measures.routed);
+    const bool expects_router = method.name != "single" && !method.name.starts_with("ensemble") &&
+                                method.name != "one_inner" && method.name != "armorm" &&
+                                method.name != "multi_objective";
+    EXPECT_EQ(is_routed, expects_router) << method.name;
+  }
+  const std::string html = to_html(study_report(results, study));
+  for (const char* part : {"Best-of-n", "Multi-task disturbance", "Calibration", "Phase 2, b", "Router: %"})
+    EXPECT_THAT(html, HasSubstr(part));
+}
+
+TEST_F(StudyTest, AccuracyIsThatOfTheKeptRewards) {
+  const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
+  ASSERT_EQ(run(study), 0);
+  const StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  reward::Scorer scorer = reward::Scorer::load(cell.directory() / "single" / "model");
+  metrics::PairCount expected;
+  data::PreferenceReader reader({directory_ / "dev.jsonl"});
+  for (data::PreferenceRecord record; reader.next(record);) {
+    const auto count = metrics::count_pairs(scorer.score({&record, 1})[0].rewards, record.ranks);
+    expected.right += count.right;
+    expected.pairs += count.pairs;
+  }
+  const StudyResults results = collect_results(study);
+  EXPECT_NEAR(results.settings[0].methods[0].seeds[0].sets.at("dev").accuracy, expected.accuracy(), 1e-9);
+}
+
+TEST_F(StudyTest, WhatIsFinishedIsNotMadeAnew) {
+  const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
+  ASSERT_EQ(run(study), 0);
+  const StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  const MethodRun method(cell, find_method("single"));
+  const auto written = fs::last_write_time(method.facts_file());
+  ASSERT_EQ(run(study), 0);
+  EXPECT_EQ(fs::last_write_time(method.facts_file()), written);
+  // Other data are another cell.
+  std::ofstream(directory_ / "data.jsonl", std::ios::app) << read_file(directory_ / "dev.jsonl");
+  const StudyCell changed(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  EXPECT_NE(changed.directory(), cell.directory());
+  // Other evaluation data are scored anew.
+  write_file_atomically(directory_ / "dev.jsonl", read_file(directory_ / "dev.jsonl") + read_file(directory_ / "dev.jsonl"));
+  EXPECT_FALSE(method.finished());
+}
+
+TEST_F(StudyTest, ConditionsChangeTheTrainingRecords) {
+  const StudyConfig study =
+      load("methods = [\"single\"]\nreference = \"single\"\nsizes = [0.5]\nrank_noise = [0.25]");
+  StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  cell.prepare();
+  std::map<std::string, std::vector<int64_t>> before;
+  data::PreferenceReader all({directory_ / "data.jsonl"}), kept({cell.directory() / "train.jsonl"});
+  for (data::PreferenceRecord record; all.next(record);) before[record.id] = record.ranks;
+  double records = 0, turned = 0, ranked = 0;
+  for (data::PreferenceRecord record; kept.next(record);) {
+    records += 1;
+    const auto& ranks = before.at(record.id);
+    if (std::ranges::max(ranks) == std::ranges::min(ranks)) continue;
+    ranked += 1;
+    turned += record.ranks != ranks;
+  }
+  EXPECT_NEAR(records / kRecords, 0.5, 0.15);
+  EXPECT_NEAR(turned / ranked, 0.25, 0.12);
+}
+
+TEST_F(StudyTest, AMethodThatFailsIsSaidAndTheOthersGoOn) {
+  write_file_atomically(directory_ / "labels.jsonl", "");
+  const StudyConfig study = load("methods = [\"dmoerm\", \"single\"]\nreference = \"single\"");
+  EXPECT_EQ(run(study), 1);
+  const StudyResults results = collect_results(study);
+  ASSERT_EQ(results.missing.size(), 1u);
+  EXPECT_THAT(results.missing[0], HasSubstr("no kept label"));
+  EXPECT_EQ(results.settings[0].methods.size(), 1u);
+  EXPECT_THAT(to_html(study_report(results, study)), HasSubstr("Not finished"));
+}
+
+TEST_F(StudyTest, PairedDifferencesAndFiles) {
+  const StudyConfig study = load("methods = [\"single\", \"sum\", \"dmoerm\"]\nseeds = [1, 2]");
+  ASSERT_EQ(run(study), 0);
+  const StudyResults results = collect_results(study);
+  const SettingResult& setting = results.settings[0];
+  const Comparison found =
+      compare(*setting.find("single"), setting.find("dmoerm"), "dev", &SetMeasures::accuracy);
+  const auto single = setting.find("single")->values("dev", &SetMeasures::accuracy);
+  const auto dmoerm = setting.find("dmoerm")->values("dev", &SetMeasures::accuracy);
+  EXPECT_NEAR(found.difference.difference.mean, (single[0] - dmoerm[0] + single[1] - dmoerm[1]) / 2, 1e-12);
+  const Json json = to_json(results, study);
+  EXPECT_EQ(json["settings"][0]["methods"].size(), 3u);
+  EXPECT_NEAR(json["settings"][0]["methods"][0]["summary"]["dev"]["accuracy"].get<double>(),
+              (single[0] + single[1]) / 2, 1e-12);
+  const std::string csv = to_csv(results);
+  EXPECT_THAT(csv, HasSubstr(fmt::format(",single,2,dev,,accuracy,{}\r\n", single[1])));
+  EXPECT_THAT(csv, HasSubstr(",sum,1,dev,a,accuracy,"));
+  EXPECT_THAT(csv, HasSubstr(",dmoerm,1,dev,,gold_best_of_3,"));
+}
+
+TEST_F(StudyTest, MistakesOfTheConfigurationAreNamed) {
+  EXPECT_THAT(error("methods = [\"dmoer\"]"), HasSubstr("did you mean \"dmoerm\""));
+  EXPECT_THAT(error("reference = \"x\""), HasSubstr("one of the study's methods"));
+  EXPECT_THAT(error("sizes = [0]"), HasSubstr("numbers from 0.01 to 1"));
+  EXPECT_THAT(error("seeds = [1, 1]"), HasSubstr("each number once"));
+  EXPECT_THAT(error("seeds = [1.5]"), HasSubstr("whole numbers"));
+  EXPECT_THAT(error("conflict = [0.5]"), HasSubstr("only a [world]"));
+  EXPECT_THAT(error("sede = [1]"), HasSubstr("did you mean \"seeds\""));
+  EXPECT_EQ(error(""), "");
+}
+
+TEST_F(StudyTest, PoolsJoinTheRecordsOfAPrompt) {
+  std::ofstream(directory_ / "pool.jsonl")
+      << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["a", "b"], "gold": [1, 2]})" << "\n"
+      << R"({"prompt": [{"role": "user", "content": "y"}], "responses": ["c"], "gold": [3]})" << "\n"
+      << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["d"], "gold": [4]})" << "\n";
+  const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
+  ASSERT_EQ(run(study), 0);
+  const StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  reward::Scorer scorer = reward::Scorer::load(cell.directory() / "single" / "model");
+  const auto pools = score_pools(scorer, {directory_ / "pool.jsonl"});
+  ASSERT_EQ(pools.size(), 2u);
+  EXPECT_THAT(pools[0].gold, testing::ElementsAre(1, 2, 4));
+  EXPECT_EQ(pools[0].proxy.size(), 3u);
+  EXPECT_THAT(pools[1].gold, testing::ElementsAre(3));
+}
+
+TEST(GoldValues, AreTheBestRankWhereGoldIsUnknown) {
+  EvaluationRecord record;
+  record.ranks = {2, 1, 1};
+  EXPECT_THAT(gold_values(record), testing::ElementsAre(0, 1, 1));
+  record.gold = {0.5, 0.25, 0};
+  EXPECT_THAT(gold_values(record), testing::ElementsAre(0.5, 0.25, 0));
+}
+
+}  // namespace
+}  // namespace dmoerm::study
