@@ -33,7 +33,8 @@ study::Table curve_table(const std::vector<metrics::BestOfNPoint>& curve) {
   return table;
 }
 
-study::Chart curve_chart(const std::vector<metrics::BestOfNPoint>& curve, const std::string& title, bool gold) {
+study::Chart curve_chart(const std::vector<metrics::BestOfNPoint>& curve, const std::string& title,
+                         bool gold) {
   study::Chart chart{title, "square root of the KL divergence (nats)", gold ? "gold reward" : "reward"};
   study::Series series{title, {}, {}};
   for (const metrics::BestOfNPoint& point : curve) {
@@ -45,20 +46,26 @@ study::Chart curve_chart(const std::vector<metrics::BestOfNPoint>& curve, const 
   return chart;
 }
 
-void write_report(const BonFlags& flags, const std::vector<metrics::BestOfNPoint>& curve, const std::string& what) {
-  study::Section section{"Best-of-n", what, {curve_table(curve)}, {curve_chart(curve, "Gold reward", true),
-                                                                   curve_chart(curve, "Reward", false)}};
-  study::write_report(flags.report, {"Best-of-n with " + flags.model.model.filename().string(), "", {section}});
+void write_report(const BonFlags& flags, const std::vector<metrics::BestOfNPoint>& curve,
+                  const std::string& what) {
+  study::Section section{"Best-of-n",
+                         what,
+                         {curve_table(curve)},
+                         {curve_chart(curve, "Gold reward", true), curve_chart(curve, "Reward", false)}};
+  study::write_report(flags.report,
+                      {"Best-of-n with " + flags.model.model.filename().string(), "", {section}});
 }
 
 }  // namespace
 
 void add_bon_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("bon", "Best-of-n: the reward, and the gold reward, of the answer that a model prefers among n");
+  CLI::App* command = app.add_subcommand(
+      "bon", "Best-of-n: the reward, and the gold reward, of the answer that a model prefers among n");
   auto flags = std::make_shared<BonFlags>();
   flags->model.add_to(*command);
-  command->add_option("--data", flags->data, "Records with many answers to a prompt; \"gold\" or ranks where known")
+  command
+      ->add_option("--data", flags->data,
+                   "Records with many answers to a prompt; \"gold\" or ranks where known")
       ->required();
   command->add_option("--seed", flags->seed, "Of the bootstrap")->capture_default_str();
   command->add_flag("--json", flags->json, "Print JSON");
@@ -69,7 +76,8 @@ void add_bon_command(CLI::App& app) {
     const auto pools = study::score_pools(*scorer, flags->data, flags->model.reader);
     const auto curve = metrics::best_of_n_curve(pools, flags->seed);
     const std::string what = fmt::format(
-        "{} prompts, {} answers in the smallest pool. Unbiased estimates; [95% by bootstrap over prompts]. Gold: of the "
+        "{} prompts, {} answers in the smallest pool. Unbiased estimates; [95% by bootstrap over prompts]. "
+        "Gold: of the "
         "records, else how often the answer is one of the best rank.\n",
         pools.size(), curve.back().n);
     if (flags->json) {

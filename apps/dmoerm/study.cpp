@@ -26,17 +26,19 @@ struct StudyFlags {
 
 // This program again, for one share of the work; its output goes to `log_file`.
 pid_t start_worker(const StudyFlags& flags, int64_t threads, const fs::path& log_file) {
-  std::vector<std::string> arguments = {"dmoerm",    "study",    flags.run.config, "--worker",
-                                        "--threads", std::to_string(threads),
-                                        "--device",  flags.run.runtime.device,
-                                        "--dtype",   flags.run.runtime.dtype};
+  std::vector<std::string> arguments = {"dmoerm",         "study",
+                                        flags.run.config, "--worker",
+                                        "--threads",      std::to_string(threads),
+                                        "--device",       flags.run.runtime.device,
+                                        "--dtype",        flags.run.runtime.dtype};
   for (const std::string& text : flags.run.overrides) arguments.insert(arguments.end(), {"--set", text});
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                   0644);
   posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
   pid_t child = 0;
   const int error = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, pointers.data(), environ);
@@ -68,20 +70,25 @@ void run_workers(const StudyFlags& flags, const study::StudyConfig& study) {
 }  // namespace
 
 void add_study_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("study", "Compare methods over seeds, data sizes and noise; print tables, write a report");
+  CLI::App* command = app.add_subcommand(
+      "study", "Compare methods over seeds, data sizes and noise; print tables, write a report");
   auto flags = std::make_shared<StudyFlags>();
-  command->add_option("config", flags->run.config, "configuration file (TOML)")->required()->check(CLI::ExistingFile);
-  command->add_option("--set", flags->run.overrides, "KEY=VALUE: replaces a key of the configuration (repeatable)");
+  command->add_option("config", flags->run.config, "configuration file (TOML)")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--set", flags->run.overrides,
+                      "KEY=VALUE: replaces a key of the configuration (repeatable)");
   RunFlags::add_runtime_flags(*command, flags->run.runtime);
   command
-      ->add_option("--jobs", flags->jobs, "processes that share the runs, each with its part of the threads; their "
-                                          "output goes to OUT/logs")
+      ->add_option("--jobs", flags->jobs,
+                   "processes that share the runs, each with its part of the threads; their "
+                   "output goes to OUT/logs")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_flag("--worker", flags->worker)->group("");  // of the processes that --jobs starts
   command->footer(
-      "Example:\n  dmoerm study examples/study/world.toml --jobs 2\nA study that was interrupted goes on when it is "
+      "Example:\n  dmoerm study examples/study/world.toml --jobs 2\nA study that was interrupted goes on "
+      "when it is "
       "started again; what is finished is not made anew.");
   command->callback([flags] {
     const study::StudyConfig study = study::load_study_config(flags->run.config, flags->run.overrides);

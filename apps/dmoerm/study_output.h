@@ -1,4 +1,5 @@
-// What a finished study leaves: tables on the terminal, results.json, results.csv and report.html in its folder.
+// What a finished study leaves: tables on the terminal, results.json, results.csv and report.html in its
+// folder.
 #pragma once
 
 #include "dmoerm/study/study_report.h"

@@ -10,7 +10,6 @@
 namespace dmoerm::metrics {
 namespace {
 
-
 using StudentsT = boost::math::students_t_distribution<double>;
 
 }  // namespace

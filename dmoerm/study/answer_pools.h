@@ -10,9 +10,9 @@
 
 namespace dmoerm::study {
 
-// In the order of the prompts' first records; the records of one prompt make one pool. Gold: of the records, else 1
-// for an answer of the best rank and 0 for others, else none. Records are scored in windows, so that pools of any
-// size fit in memory. Error for a record that cannot be scored.
+// In the order of the prompts' first records; the records of one prompt make one pool. Gold: of the records,
+// else 1 for an answer of the best rank and 0 for others, else none. Records are scored in windows, so that
+// pools of any size fit in memory. Error for a record that cannot be scored.
 std::vector<metrics::AnswerPool> score_pools(reward::RecordScorer& scorer,
                                              const std::vector<std::filesystem::path>& files,
                                              data::ReaderOptions options = {});

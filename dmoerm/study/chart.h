@@ -8,9 +8,9 @@
 namespace dmoerm::study {
 
 struct Series {
-  std::string name;
-  std::vector<std::pair<double, double>> points;  // (x, y); one that is not finite leaves a gap
-  std::vector<std::pair<double, double>> bands;   // (low, high) of each y; empty: none
+  std::string name = {};
+  std::vector<std::pair<double, double>> points = {};  // (x, y); one that is not finite leaves a gap
+  std::vector<std::pair<double, double>> bands = {};   // (low, high) of each y; empty: none
 };
 
 struct Chart {

@@ -19,7 +19,8 @@ Json set_json(const SetMeasures& measures) {
 }
 
 Json seed_json(const MethodSeed& seed) {
-  Json json = {{"seed", seed.seed}, {"sets", Json::object()}, {"pools", Json::object()}, {"facts", seed.facts}};
+  Json json = {
+      {"seed", seed.seed}, {"sets", Json::object()}, {"pools", Json::object()}, {"facts", seed.facts}};
   for (const auto& [name, measures] : seed.sets) json["sets"][name] = set_json(measures);
   for (const auto& [name, measures] : seed.pools) json["pools"][name] = curve_json(measures.curve);
   return json;
@@ -28,12 +29,14 @@ Json seed_json(const MethodSeed& seed) {
 Json summary_json(const MethodResult& method, const MethodResult* reference, const std::string& set) {
   const Comparison accuracy = compare(method, reference, set, &SetMeasures::accuracy);
   const metrics::SeedMean& difference = accuracy.difference.difference;
-  return {{"accuracy", finite_or_null(accuracy.mean.mean)},
-          {"deviation", finite_or_null(accuracy.mean.deviation)},
-          {"interval", {finite_or_null(accuracy.mean.interval.low), finite_or_null(accuracy.mean.interval.high)}},
-          {"difference", finite_or_null(difference.mean)},
-          {"difference_interval", {finite_or_null(difference.interval.low), finite_or_null(difference.interval.high)}},
-          {"p", finite_or_null(accuracy.difference.p)}};
+  return {
+      {"accuracy", finite_or_null(accuracy.mean.mean)},
+      {"deviation", finite_or_null(accuracy.mean.deviation)},
+      {"interval", {finite_or_null(accuracy.mean.interval.low), finite_or_null(accuracy.mean.interval.high)}},
+      {"difference", finite_or_null(difference.mean)},
+      {"difference_interval",
+       {finite_or_null(difference.interval.low), finite_or_null(difference.interval.high)}},
+      {"p", finite_or_null(accuracy.difference.p)}};
 }
 
 std::string csv_field(const std::string& text) {
@@ -48,12 +51,13 @@ std::string csv_field(const std::string& text) {
 Json curve_json(const std::vector<metrics::BestOfNPoint>& curve) {
   Json points = Json::array();
   for (const metrics::BestOfNPoint& point : curve)
-    points.push_back({{"n", point.n},
-                      {"kl", point.kl},
-                      {"proxy", point.proxy},
-                      {"proxy_band", {point.proxy_band.low, point.proxy_band.high}},
-                      {"gold", finite_or_null(point.gold)},
-                      {"gold_band", {finite_or_null(point.gold_band.low), finite_or_null(point.gold_band.high)}}});
+    points.push_back(
+        {{"n", point.n},
+         {"kl", point.kl},
+         {"proxy", point.proxy},
+         {"proxy_band", {point.proxy_band.low, point.proxy_band.high}},
+         {"gold", finite_or_null(point.gold)},
+         {"gold_band", {finite_or_null(point.gold_band.low), finite_or_null(point.gold_band.high)}}});
   return points;
 }
 
@@ -87,8 +91,9 @@ std::string to_csv(const StudyResults& results) {
         const auto add = [&](const std::string& set, const std::string& task, const std::string& measure,
                              double value) {
           if (std::isfinite(value))
-            text += fmt::format("{},{},{},{},{},{},{}\r\n", csv_field(setting.setting), csv_field(method.name),
-                                seed.seed, csv_field(set), csv_field(task), measure, value);
+            text +=
+                fmt::format("{},{},{},{},{},{},{}\r\n", csv_field(setting.setting), csv_field(method.name),
+                            seed.seed, csv_field(set), csv_field(task), measure, value);
         };
         for (const auto& [set, measures] : seed.sets) {
           add(set, "", "accuracy", measures.accuracy);

@@ -1,4 +1,5 @@
-// Charts of the rewards of one cell: distributions, calibration, reward against length, the router's confusion.
+// Charts of the rewards of one cell: distributions, calibration, reward against length, the router's
+// confusion.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -21,10 +22,12 @@ struct MethodRewards {
 // All rewards in deviations.
 std::vector<double> standardised(const std::vector<RecordRewards>& rewards) {
   std::vector<double> all;
-  for (const RecordRewards& record : rewards) all.insert(all.end(), record.rewards.begin(), record.rewards.end());
+  for (const RecordRewards& record : rewards)
+    all.insert(all.end(), record.rewards.begin(), record.rewards.end());
   double mean = 0, squares = 0;
   for (const double reward : all) mean += reward / static_cast<double>(all.size());
-  for (const double reward : all) squares += (reward - mean) * (reward - mean) / static_cast<double>(all.size());
+  for (const double reward : all)
+    squares += (reward - mean) * (reward - mean) / static_cast<double>(all.size());
   const double deviation = squares > 0 ? std::sqrt(squares) : 1;
   for (double& reward : all) reward = (reward - mean) / deviation;
   return all;
@@ -42,16 +45,20 @@ Chart distribution_chart(const std::vector<MethodRewards>& methods) {
       shares[std::clamp(bin, 0, kBins - 1)] += 100.0 / static_cast<double>(rewards.size());
     }
     Series series{method.title, {}, {}};
-    for (int bin = 0; bin < kBins; ++bin) series.points.emplace_back(-kWidest + 2 * kWidest * bin / kBins, shares[bin]);
+    for (int bin = 0; bin < kBins; ++bin)
+      series.points.emplace_back(-kWidest + 2 * kWidest * bin / kBins, shares[bin]);
     chart.series.push_back(std::move(series));
   }
   return chart;
 }
 
-Chart calibration_chart(const std::vector<EvaluationRecord>& records, const std::vector<MethodRewards>& methods) {
-  Chart chart{"Calibration", "predicted probability that the preferred answer is better", "share in which it is"};
+Chart calibration_chart(const std::vector<EvaluationRecord>& records,
+                        const std::vector<MethodRewards>& methods) {
+  Chart chart{"Calibration", "predicted probability that the preferred answer is better",
+              "share in which it is"};
   chart.diagonal = true;
-  chart.caption = "Reward differences through a sigmoid, each method's scaled by the factor that suits it best.";
+  chart.caption =
+      "Reward differences through a sigmoid, each method's scaled by the factor that suits it best.";
   for (const MethodRewards& method : methods) {
     std::vector<double> differences;
     for (size_t i = 0; i < records.size(); ++i)
@@ -103,7 +110,8 @@ std::vector<Chart> confusion_chart(const std::vector<EvaluationRecord>& records,
   chart.categories.assign(routes.begin(), routes.end());
   for (const std::string& task : tasks) {
     chart.cells.emplace_back();
-    for (const std::string& route : routes) chart.cells.back().push_back(100 * counts[{task, route}] / totals[task]);
+    for (const std::string& route : routes)
+      chart.cells.back().push_back(100 * counts[{task, route}] / totals[task]);
   }
   return {chart};
 }

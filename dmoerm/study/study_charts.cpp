@@ -15,13 +15,15 @@ std::vector<const MethodResult*> shown_methods(const SettingResult& setting) {
   return result;
 }
 
-// Mean over seeds of a curve's point, with the 95% interval over seeds, or the bootstrap band of the only seed.
+// Mean over seeds of a curve's point, with the 95% interval over seeds, or the bootstrap band of the only
+// seed.
 template <typename Value, typename Band>
 Series curve_series(const MethodResult& method, const std::string& pool, Value value, Band band) {
   Series series{method.title, {}, {}};
   std::vector<const std::vector<metrics::BestOfNPoint>*> curves;
   for (const MethodSeed& seed : method.seeds)
-    if (const auto found = seed.pools.find(pool); found != seed.pools.end()) curves.push_back(&found->second.curve);
+    if (const auto found = seed.pools.find(pool); found != seed.pools.end())
+      curves.push_back(&found->second.curve);
   if (curves.empty()) return series;
   for (size_t i = 0; i < curves[0]->size(); ++i) {
     std::vector<double> values;
@@ -96,8 +98,8 @@ std::vector<Chart> best_of_n_charts(const SettingResult& setting, const std::str
 std::vector<Chart> disturbance_charts(const SettingResult& setting) {
   const MethodResult* method = setting.find("per_task");
   if (!method || method->seeds.empty()) return {};
-  Chart chart{"Multi-task disturbance: accuracy %, trained on the row's task, tested on the column's", "tested on",
-              "trained on"};
+  Chart chart{"Multi-task disturbance: accuracy %, trained on the row's task, tested on the column's",
+              "tested on", "trained on"};
   chart.kind = Chart::Kind::Matrix;
   chart.caption = "Below 50 one task's judgement is the opposite of another's. Mean over seeds.";
   chart.categories = chart.rows =

@@ -44,12 +44,13 @@ std::string verdict(const StudyResults& results, const StudyConfig& study) {
     const double mean = metrics::seed_mean(method.values(set, &SetMeasures::accuracy)).mean;
     if (mean > highest) highest = mean, best = &method;
   }
-  std::string text = fmt::format("On {}, the highest accuracy is that of \"{}\": {:.1f}%", heading(setting, set),
-                                 best->title, 100 * highest);
+  std::string text = fmt::format("On {}, the highest accuracy is that of \"{}\": {:.1f}%",
+                                 heading(setting, set), best->title, 100 * highest);
   const MethodResult* reference = setting.find(study.reference);
   if (reference && reference != best) {
     const Comparison comparison = compare(*best, reference, set, &SetMeasures::accuracy);
-    text += fmt::format(", {:+.1f} points to \"{}\"", 100 * comparison.difference.difference.mean, reference->title);
+    text += fmt::format(", {:+.1f} points to \"{}\"", 100 * comparison.difference.difference.mean,
+                        reference->title);
     if (std::isfinite(comparison.difference.p)) text += fmt::format(" (p = {:.2g})", comparison.difference.p);
   }
   const MethodResult* single = setting.find("single");
@@ -63,22 +64,27 @@ std::string verdict(const StudyResults& results, const StudyConfig& study) {
 }
 
 std::string what_was_compared(const StudyResults& results, const StudyConfig& study) {
-  std::string text = fmt::format("{} methods, {} seed{}, {} setting{}. ", study.methods.size(), study.seeds.size(),
-                                 study.seeds.size() == 1 ? "" : "s", results.settings.size(),
-                                 results.settings.size() == 1 ? "" : "s");
-  text += study.world ? fmt::format("Synthetic world: {} training lists a task with noisy human ranks, {} test lists "
-                                    "a task with exact ones.",
-                                    study.world->train, study.world->test)
-                      : "Data and models as in " + study.double_layer.string() + " and " + study.single.string() + ".";
+  std::string text = fmt::format("{} methods, {} seed{}, {} setting{}. ", study.methods.size(),
+                                 study.seeds.size(), study.seeds.size() == 1 ? "" : "s",
+                                 results.settings.size(), results.settings.size() == 1 ? "" : "s");
+  text += study.world ? fmt::format(
+                            "Synthetic world: {} training lists a task with noisy human ranks, {} test lists "
+                            "a task with exact ones.",
+                            study.world->train, study.world->test)
+                      : "Data and models as in " + study.double_layer.string() + " and " +
+                            study.single.string() + ".";
   if (!results.missing.empty())
     text += fmt::format("\n\nNot finished: {}.", fmt::join(results.missing, "; "));
   return text;
 }
 
 constexpr const char* kHowToRead =
-    "Accuracy: share of pairs of different rank that the rewards put in the right order, equal rewards one half; by the "
-    "true task's model, and with the router's choice where there is a router. ± is the deviation over seeds, the "
-    "interval that of the mean (Student's t). Differences and p values are paired by seed. Calibration error: after "
+    "Accuracy: share of pairs of different rank that the rewards put in the right order, equal rewards one "
+    "half; by the "
+    "true task's model, and with the router's choice where there is a router. ± is the deviation over seeds, "
+    "the "
+    "interval that of the mean (Student's t). Differences and p values are paired by seed. Calibration "
+    "error: after "
     "the best scale of the rewards.";
 
 Section set_section(const SettingResult& setting, const std::string& set, const StudyConfig& study) {
@@ -88,7 +94,8 @@ Section set_section(const SettingResult& setting, const std::string& set, const 
 
 Section pool_section(const SettingResult& setting, const std::string& pool) {
   return {"Best-of-n on " + heading(setting, pool),
-          "Gold reward of the answer that each method prefers among n, by the unbiased estimator; where no gold is known, "
+          "Gold reward of the answer that each method prefers among n, by the unbiased estimator; where no "
+          "gold is known, "
           "how often it is one of the best rank.",
           {best_of_n_table(setting, pool)},
           best_of_n_charts(setting, pool)};
@@ -98,7 +105,9 @@ void add_cell_sections(const StudyConfig& study, Report& report) {
   const StudyCell cell(study, study.conditions().front(), torch::kCPU, torch::kFloat32);
   const EvaluationSet set = cell.evaluations().front();
   if (!fs::exists(set.files[0])) return;
-  report.sections.push_back({fmt::format("Rewards of seed {}", cell.condition().seed), "", {},
+  report.sections.push_back({fmt::format("Rewards of seed {}", cell.condition().seed),
+                             "",
+                             {},
                              reward_charts(cell, set, {"single", "per_task", "multi_objective", "dmoerm"})});
   report.sections.push_back(training_section(cell.double_layer("dmoerm").out));
 }
@@ -113,28 +122,34 @@ std::string to_text(const StudyResults& results, const StudyConfig& study) {
       for (const Table& table : accuracy_tables(setting, set, study.reference)) text += to_text(table) + "\n";
     }
     for (const std::string& pool : pool_names(setting))
-      text += "Best-of-n on " + heading(setting, pool) + "\n" + to_text(best_of_n_table(setting, pool)) + "\n";
+      text +=
+          "Best-of-n on " + heading(setting, pool) + "\n" + to_text(best_of_n_table(setting, pool)) + "\n";
   }
   for (const std::string& missing : results.missing) text += "not finished: " + missing + "\n";
   return text;
 }
 
 Report study_report(const StudyResults& results, const StudyConfig& study) {
-  Report report{"Reward models compared", verdict(results, study) + "\n\n" + what_was_compared(results, study), {}};
+  Report report{
+      "Reward models compared", verdict(results, study) + "\n\n" + what_was_compared(results, study), {}};
   for (const SettingResult& setting : results.settings)
-    for (const std::string& set : set_names(setting)) report.sections.push_back(set_section(setting, set, study));
+    for (const std::string& set : set_names(setting))
+      report.sections.push_back(set_section(setting, set, study));
   if (results.settings.size() > 1 && !set_names(results.settings[0]).empty())
     report.sections.push_back(
         {"Settings", "", {}, setting_charts(results, set_names(results.settings[0]).front())});
   for (const SettingResult& setting : results.settings)
-    for (const std::string& pool : pool_names(setting)) report.sections.push_back(pool_section(setting, pool));
+    for (const std::string& pool : pool_names(setting))
+      report.sections.push_back(pool_section(setting, pool));
   for (const SettingResult& setting : results.settings) {
-    Section section{"Tasks and capabilities" + (setting.setting.empty() ? "" : " (" + setting.setting + ")"),
-                    "What each capability point weighs in the linear combination that the aggregator starts from.",
-                    {},
-                    {}};
+    Section section{
+        "Tasks and capabilities" + (setting.setting.empty() ? "" : " (" + setting.setting + ")"),
+        "What each capability point weighs in the linear combination that the aggregator starts from.",
+        {},
+        {}};
     append(section.charts, disturbance_charts(setting));
-    if (const MethodResult* method = setting.find("dmoerm")) section.tables.push_back(contributions_table(*method));
+    if (const MethodResult* method = setting.find("dmoerm"))
+      section.tables.push_back(contributions_table(*method));
     report.sections.push_back(std::move(section));
   }
   add_cell_sections(study, report);

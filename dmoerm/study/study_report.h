@@ -23,7 +23,8 @@ std::vector<Chart> accuracy_charts(const SettingResult& setting, const std::stri
 std::vector<Chart> best_of_n_charts(const SettingResult& setting, const std::string& pool);
 std::vector<Chart> disturbance_charts(const SettingResult& setting);
 std::vector<Chart> setting_charts(const StudyResults& results, const std::string& set);
-// Of one cell's rewards: distributions, calibration, reward against length, the router's confusion. reward_charts.cpp
+// Of one cell's rewards: distributions, calibration, reward against length, the router's confusion.
+// reward_charts.cpp
 std::vector<Chart> reward_charts(const StudyCell& cell, const EvaluationSet& set,
                                  const std::vector<std::string>& methods);
 

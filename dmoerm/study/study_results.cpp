@@ -12,7 +12,6 @@
 namespace dmoerm::study {
 namespace {
 
-
 using Records = std::vector<EvaluationRecord>;
 using Rewards = std::vector<RecordRewards>;
 
@@ -99,7 +98,8 @@ class RecordCache {
   const Records& get(const EvaluationSet& set) {
     const std::string key = fmt::format("{}", fmt::join(strings(set.files), "\n"));
     const auto found = records_.find(key);
-    return found != records_.end() ? found->second : records_.emplace(key, load_records(set.files)).first->second;
+    return found != records_.end() ? found->second
+                                   : records_.emplace(key, load_records(set.files)).first->second;
   }
 
  private:
@@ -112,8 +112,10 @@ class RecordCache {
 Rewards checked_rewards(const fs::path& file, const Records& records) {
   Rewards rewards = load_rewards(file);
   bool fits = rewards.size() == records.size();
-  for (size_t i = 0; fits && i < records.size(); ++i) fits = rewards[i].rewards.size() == records[i].ranks.size();
-  if (!fits) fail(file.string(), "the rewards are not those of the evaluation set's records: remove the file");
+  for (size_t i = 0; fits && i < records.size(); ++i)
+    fits = rewards[i].rewards.size() == records[i].ranks.size();
+  if (!fits)
+    fail(file.string(), "the rewards are not those of the evaluation set's records: remove the file");
   return rewards;
 }
 
@@ -163,7 +165,8 @@ SettingResult& setting_of(StudyResults& results, const Condition& condition) {
 std::vector<double> MethodResult::values(const std::string& set, double SetMeasures::*measure) const {
   std::vector<double> result;
   for (const MethodSeed& seed : seeds)
-    if (const auto found = seed.sets.find(set); found != seed.sets.end()) result.push_back(found->second.*measure);
+    if (const auto found = seed.sets.find(set); found != seed.sets.end())
+      result.push_back(found->second.*measure);
   return result;
 }
 
@@ -184,8 +187,8 @@ StudyResults collect_results(const StudyConfig& study) {
       const MethodRun run(cell, method);
       if (!run.finished()) {
         const auto error = run.error();
-        results.missing.push_back(fmt::format("{}: {}{}", cell.directory().filename().string(), name,
-                                              error ? ": " + *error : ""));
+        results.missing.push_back(
+            fmt::format("{}: {}{}", cell.directory().filename().string(), name, error ? ": " + *error : ""));
         continue;
       }
       auto place = std::ranges::find(setting.methods, name, &MethodResult::name);
@@ -197,8 +200,7 @@ StudyResults collect_results(const StudyConfig& study) {
   const auto place = [&](const MethodResult& method) {
     return std::ranges::find(study.methods, method.name) - study.methods.begin();
   };
-  for (SettingResult& setting : results.settings)
-    std::ranges::sort(setting.methods, {}, place);
+  for (SettingResult& setting : results.settings) std::ranges::sort(setting.methods, {}, place);
   return results;
 }
 

@@ -14,10 +14,10 @@ namespace dmoerm::study {
 
 // A method in a cell on an evaluation set. Shares are of pairs of different rank.
 struct SetMeasures {
-  double accuracy = 0, routed = 0;       // by the true task's model, by the router's choice (NaN without a router)
-  std::map<std::string, double> tasks;   // accuracy by the records' task
-  double calibration_error = 0;          // after best_scale, so that a model's unit does not count (NaN without one)
-  double length_correlation = 0;         // of rewards and lengths within prompts
+  double accuracy = 0, routed = 0;  // by the true task's model, by the router's choice (NaN without a router)
+  std::map<std::string, double> tasks;  // accuracy by the records' task
+  double calibration_error = 0;   // after best_scale, so that a model's unit does not count (NaN without one)
+  double length_correlation = 0;  // of rewards and lengths within prompts
 };
 
 // What a pool of answers gives.
@@ -47,7 +47,8 @@ struct SettingResult {
   std::vector<MethodResult> methods;  // in the study's order, without those that nothing is finished of
   // The longer answer wins: accuracy by set, and by task. Of the first seed.
   std::map<std::string, SetMeasures> length_only;
-  std::map<std::string, std::vector<metrics::BestOfNPoint>> ideal;  // best-of-n by the gold reward itself, by pool
+  std::map<std::string, std::vector<metrics::BestOfNPoint>>
+      ideal;  // best-of-n by the gold reward itself, by pool
 
   const MethodResult* find(const std::string& method) const;
 };

@@ -56,27 +56,31 @@ std::set<std::string> task_names(const SettingResult& setting, const std::string
 Table overall_table(const SettingResult& setting, const std::string& set, const std::string& reference) {
   Table table;
   const MethodResult* other = setting.find(reference);
-  table.columns = {"method",        "seeds",
-                   "accuracy %",    "95% interval",
-                   "with the router %", "less " + (other ? other->title : reference),
-                   "p",             "calibration error %",
+  table.columns = {"method",
+                   "seeds",
+                   "accuracy %",
+                   "95% interval",
+                   "with the router %",
+                   "less " + (other ? other->title : reference),
+                   "p",
+                   "calibration error %",
                    "r(reward, length)"};
   for (const MethodResult& method : setting.methods) {
     const Comparison accuracy = compare(method, other, set, &SetMeasures::accuracy);
     const std::vector<double> routed = method.values(set, &SetMeasures::routed);
     const bool is_reference = other == &method;
-    table.rows.push_back({method.title, std::to_string(method.seeds.size()),
-                          percent_cell(method.values(set, &SetMeasures::accuracy)),
-                          interval_text(accuracy.mean.interval),
-                          std::isfinite(mean_of(routed)) ? Cell(percent_cell(routed).text) : Cell("-"),
-                          is_reference ? Cell("-") : difference_cell(accuracy.difference),
-                          is_reference ? "-" : p_text(accuracy.difference.p),
-                          number_cell(100 * mean_of(method.values(set, &SetMeasures::calibration_error)), "{:.1f}"),
-                          number_cell(mean_of(method.values(set, &SetMeasures::length_correlation)))});
+    table.rows.push_back(
+        {method.title, std::to_string(method.seeds.size()),
+         percent_cell(method.values(set, &SetMeasures::accuracy)), interval_text(accuracy.mean.interval),
+         std::isfinite(mean_of(routed)) ? Cell(percent_cell(routed).text) : Cell("-"),
+         is_reference ? Cell("-") : difference_cell(accuracy.difference),
+         is_reference ? "-" : p_text(accuracy.difference.p),
+         number_cell(100 * mean_of(method.values(set, &SetMeasures::calibration_error)), "{:.1f}"),
+         number_cell(mean_of(method.values(set, &SetMeasures::length_correlation)))});
   }
   if (const auto length = setting.length_only.find(set); length != setting.length_only.end())
-    table.rows.push_back({"the longer answer wins", "-", percent_cell(length->second.accuracy), "-", "-", "-", "-",
-                          "-", "1.00"});
+    table.rows.push_back({"the longer answer wins", "-", percent_cell(length->second.accuracy), "-", "-", "-",
+                          "-", "-", "1.00"});
   return table;
 }
 
@@ -110,7 +114,8 @@ Table best_of_n_table(const SettingResult& setting, const std::string& pool) {
   Table table;
   table.columns = {"method"};
   std::vector<int64_t> shown;
-  const auto add_row = [&](const std::string& title, const std::vector<const std::vector<metrics::BestOfNPoint>*>& curves) {
+  const auto add_row = [&](const std::string& title,
+                           const std::vector<const std::vector<metrics::BestOfNPoint>*>& curves) {
     if (shown.empty())
       for (const metrics::BestOfNPoint& point : *curves[0])
         if (point.n > 1 && ((point.n & (point.n - 1)) == 0 || &point == &curves[0]->back())) {
@@ -132,7 +137,8 @@ Table best_of_n_table(const SettingResult& setting, const std::string& pool) {
   for (const MethodResult& method : setting.methods) {
     std::vector<const std::vector<metrics::BestOfNPoint>*> curves;
     for (const MethodSeed& seed : method.seeds)
-      if (const auto found = seed.pools.find(pool); found != seed.pools.end()) curves.push_back(&found->second.curve);
+      if (const auto found = seed.pools.find(pool); found != seed.pools.end())
+        curves.push_back(&found->second.curve);
     if (!curves.empty()) add_row(method.title, curves);
   }
   return table;
@@ -143,7 +149,8 @@ Table contributions_table(const MethodResult& method) {
   for (const MethodSeed& seed : method.seeds)
     if (const auto found = seed.facts.find("contributions"); found != seed.facts.end())
       for (const auto& [task, points] : found->items())
-        for (const auto& [point, share] : points.items()) shares[{task, point}].push_back(share.get<double>());
+        for (const auto& [point, share] : points.items())
+          shares[{task, point}].push_back(share.get<double>());
   Table table{{"task / capability point", "share of the weights %"}, {}};
   for (const auto& [name, values] : shares)
     table.rows.push_back({name.first + " / " + name.second, Cell(percent_cell(values).text)});

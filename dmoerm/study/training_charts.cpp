@@ -1,4 +1,5 @@
-// Accuracy over training steps of a double-layer run, on training and held-out data (figure 4 of the DMoERM paper).
+// Accuracy over training steps of a double-layer run, on training and held-out data (figure 4 of the DMoERM
+// paper).
 #include <map>
 
 #include "dmoerm/core/file.h"
@@ -45,11 +46,12 @@ Chart new_chart(const std::string& title) {
 }  // namespace
 
 Section training_section(const std::filesystem::path& run) {
-  Section section{"Training",
-                  "Accuracy over steps on the training batches (smoothed) and on held-out prompts. Held-out human ranks "
-                  "are noisy: the accuracy on them stays below what the tables show on clean ones.",
-                  {},
-                  {}};
+  Section section{
+      "Training",
+      "Accuracy over steps on the training batches (smoothed) and on held-out prompts. Held-out human ranks "
+      "are noisy: the accuracy on them stays below what the tables show on clean ones.",
+      {},
+      {}};
   if (!fs::exists(run / "metrics.jsonl")) return section;
   std::map<std::string, Chart> charts;  // by stage, phase 2 one for each task
   for (const auto& [name, curve] : read_curves(run / "metrics.jsonl")) {

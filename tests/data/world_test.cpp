@@ -30,7 +30,8 @@ TEST(World, ConflictSetsTasksApart) {
     double agreeing = 0, pairs = 0;
     for (uint64_t i = 0; i < 200; ++i) {
       const std::string prompt = world.make_prompt(0, "test", i);
-      const std::string a = world.make_answer(prompt, "test", i, 0), b = world.make_answer(prompt, "test", i, 1);
+      const std::string a = world.make_answer(prompt, "test", i, 0),
+                        b = world.make_answer(prompt, "test", i, 1);
       for (size_t task = 1; task < 5; ++task) {
         const double own = world.gold(0, prompt, a) - world.gold(0, prompt, b);
         const double other = world.gold(task, prompt, a) - world.gold(task, prompt, b);

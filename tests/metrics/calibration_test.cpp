@@ -26,7 +26,8 @@ TEST(Calibration, CountsByHand) {
   EXPECT_NEAR(result.bins[2].right, 2.0 / 3, 1e-12);
   EXPECT_NEAR(result.bins[2].predicted, 0.9, 1e-12);
   EXPECT_NEAR(result.expected_error, (0 + 0.6 + 3 * (0.9 - 2.0 / 3)) / 5, 1e-12);
-  EXPECT_NEAR(result.log_loss, -(2 * std::log(0.9) + std::log(0.1) + std::log(0.4) + std::log(0.5)) / 5, 1e-12);
+  EXPECT_NEAR(result.log_loss, -(2 * std::log(0.9) + std::log(0.1) + std::log(0.4) + std::log(0.5)) / 5,
+              1e-12);
   EXPECT_NEAR(result.brier, (2 * 0.01 + 0.81 + 0.36 + 0.25) / 5, 1e-12);
 }
 

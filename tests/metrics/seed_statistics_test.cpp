@@ -17,7 +17,8 @@ TEST(SeedStatistics, MeanDeviationAndInterval) {
   EXPECT_NEAR(mean.interval.high - mean.mean, 4.302653 / std::sqrt(3.0), 1e-5);  // t(0.975; 2)
   EXPECT_NEAR(mean.mean - mean.interval.low, 4.302653 / std::sqrt(3.0), 1e-5);
   const SeedMean eight = seed_mean(std::vector<double>{0, 0, 0, 0, 1, 1, 1, 1});
-  EXPECT_NEAR(eight.interval.high - 0.5, 2.364624 * std::sqrt(2.0 / 7) / std::sqrt(8.0), 1e-5);  // t(0.975; 7)
+  EXPECT_NEAR(eight.interval.high - 0.5, 2.364624 * std::sqrt(2.0 / 7) / std::sqrt(8.0),
+              1e-5);  // t(0.975; 7)
 }
 
 TEST(SeedStatistics, OneSeedHasNoInterval) {

@@ -11,7 +11,8 @@ namespace {
 using Kind = EnsembleRule::Kind;
 
 std::vector<data::PreferenceRecord> some_records() {
-  return {chat_record("Hi", {"Hello!", "No."}, "chat"), chat_record("Why?", {"So.", "Because it is.", "x"}, "text")};
+  return {chat_record("Hi", {"Hello!", "No."}, "chat"),
+          chat_record("Why?", {"So.", "Because it is.", "x"}, "text")};
 }
 
 TEST(EnsembleRule, CombinesByHand) {
@@ -28,13 +29,15 @@ TEST(Ensemble, CombinesStandardisedRewards) {
   const auto scores = ensemble.score(records), own = first->score(records);
   for (size_t i = 0; i < records.size(); ++i)
     for (size_t a = 0; a < records[i].num_answers(); ++a)
-      EXPECT_NEAR(scores[i].rewards[a], ((own[i].rewards[a] - 1) / 2 + (own[i].rewards[a] + 1) / 0.5) / 2, 1e-5);
+      EXPECT_NEAR(scores[i].rewards[a], ((own[i].rewards[a] - 1) / 2 + (own[i].rewards[a] + 1) / 0.5) / 2,
+                  1e-5);
   EXPECT_EQ(scores[0].task, "chat");
 }
 
 TEST(Ensemble, AMembersErrorIsTheRecords) {
   Ensemble ensemble({{std::make_shared<Scorer>(tiny_model()), 0, 1}}, {});
-  const std::vector<data::PreferenceRecord> records = {ids_record({1}, {{100000}}, "chat"), some_records()[0]};
+  const std::vector<data::PreferenceRecord> records = {ids_record({1}, {{100000}}, "chat"),
+                                                       some_records()[0]};
   const auto scores = ensemble.score(records);
   EXPECT_THAT(scores[0].error, HasSubstr("outside the vocabulary"));
   EXPECT_EQ(scores[1].error, "");
@@ -63,7 +66,8 @@ TEST(Ensemble, SavesAndLoads) {
   };
   EXPECT_THAT(broken([](Json& j) { j["members"] = Json::array(); }), HasSubstr("\"members\" is empty"));
   EXPECT_THAT(broken([](Json& j) { j["members"][1]["path"] = "none"; }), HasSubstr("none"));
-  EXPECT_THAT(broken([](Json& j) { j["members"][0]["path"] = "../ensemble"; }), HasSubstr("is an ensemble too"));
+  EXPECT_THAT(broken([](Json& j) { j["members"][0]["path"] = "../ensemble"; }),
+              HasSubstr("is an ensemble too"));
   EXPECT_THAT(broken([](Json& j) { j["members"][0]["reward_std"] = 0; }), HasSubstr("deviation 0"));
   EXPECT_THAT(broken([](Json& j) { j["combine"]["kind"] = "best"; }), HasSubstr("\"kind\" is \"best\""));
   EXPECT_THAT(broken([](Json& j) { j["combine"]["lambda"] = -1; }), HasSubstr("\"lambda\" is -1"));
@@ -81,7 +85,8 @@ TEST(SoftRouting, MixesTheBestTasks) {
   Scorer soft(model), hard(tiny_model());
   std::vector<data::PreferenceRecord> records = some_records();
   const auto named = soft.score(records), same = hard.score(records);
-  for (size_t i = 0; i < records.size(); ++i) EXPECT_EQ(named[i].rewards, same[i].rewards);  // nothing to route
+  for (size_t i = 0; i < records.size(); ++i)
+    EXPECT_EQ(named[i].rewards, same[i].rewards);  // nothing to route
 
   for (auto& record : records) record.task.clear();
   const auto mixed = soft.score(records);
@@ -90,9 +95,10 @@ TEST(SoftRouting, MixesTheBestTasks) {
   for (size_t i = 0; i < records.size(); ++i) {
     ASSERT_EQ(mixed[i].task_probs.size(), 2u);
     for (size_t a = 0; a < records[i].num_answers(); ++a)
-      EXPECT_NEAR(mixed[i].rewards[a],
-                  mixed[i].task_probs[0] * by_text[i].rewards[a] + mixed[i].task_probs[1] * by_chat[i].rewards[a],
-                  2e-5 * std::max(1.0, std::abs(mixed[i].rewards[a])));
+      EXPECT_NEAR(
+          mixed[i].rewards[a],
+          mixed[i].task_probs[0] * by_text[i].rewards[a] + mixed[i].task_probs[1] * by_chat[i].rewards[a],
+          2e-5 * std::max(1.0, std::abs(mixed[i].rewards[a])));
   }
 }
 

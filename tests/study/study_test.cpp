@@ -1,5 +1,5 @@
-// Studies from configuration to report on a tiny base: every method runs, what is finished is not made anew, numbers
-// are those of the rewards.
+// Studies from configuration to report on a tiny base: every method runs, what is finished is not made anew,
+// numbers are those of the rewards.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -163,7 +163,8 @@ TEST_F(StudyTest, WhatIsFinishedIsNotMadeAnew) {
   const StudyCell changed(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
   EXPECT_NE(changed.directory(), cell.directory());
   // Other evaluation data are scored anew.
-  write_file_atomically(directory_ / "dev.jsonl", read_file(directory_ / "dev.jsonl") + read_file(directory_ / "dev.jsonl"));
+  write_file_atomically(directory_ / "dev.jsonl",
+                        read_file(directory_ / "dev.jsonl") + read_file(directory_ / "dev.jsonl"));
   EXPECT_FALSE(method.finished());
 }
 
@@ -231,9 +232,12 @@ TEST_F(StudyTest, MistakesOfTheConfigurationAreNamed) {
 
 TEST_F(StudyTest, PoolsJoinTheRecordsOfAPrompt) {
   std::ofstream(directory_ / "pool.jsonl")
-      << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["a", "b"], "gold": [1, 2]})" << "\n"
-      << R"({"prompt": [{"role": "user", "content": "y"}], "responses": ["c"], "gold": [3]})" << "\n"
-      << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["d"], "gold": [4]})" << "\n";
+      << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["a", "b"], "gold": [1, 2]})"
+      << "\n"
+      << R"({"prompt": [{"role": "user", "content": "y"}], "responses": ["c"], "gold": [3]})"
+      << "\n"
+      << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["d"], "gold": [4]})"
+      << "\n";
   const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
   ASSERT_EQ(run(study), 0);
   const StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);

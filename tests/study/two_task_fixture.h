@@ -1,6 +1,6 @@
-// Two tasks that share a capability point, over a tiny random base: data, labels and base as files. An answer is
-// two words and some filling; in task a the first word is what counts, in task b the second one. Labels favour the
-// longer answer where the words are equal.
+// Two tasks that share a capability point, over a tiny random base: data, labels and base as files. An answer
+// is two words and some filling; in task a the first word is what counts, in task b the second one. Labels
+// favour the longer answer where the words are equal.
 #pragma once
 
 #include <fstream>
