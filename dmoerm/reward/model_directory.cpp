@@ -70,6 +70,7 @@ InnerModel load_task(const TaskEntry& entry, const fs::path& directory, const Ba
   inner.sum_weights = entry.sum_weights;
   inner.reward_mean = entry.reward_mean;
   inner.reward_std = entry.reward_std;
+  inner.label = entry.label;
   return inner;
 }
 
@@ -93,8 +94,8 @@ TaskRouter load_router(const RouterEntry& entry, const fs::path& directory, cons
 }
 
 TaskEntry save_task(const InnerModel& inner, const fs::path& directory) {
-  TaskEntry entry{inner.task, inner.aliases,     inner.base->path,  {},
-                  "",         inner.sum_weights, inner.reward_mean, inner.reward_std};
+  TaskEntry entry{inner.task,        inner.aliases,     inner.base->path, {},         "",
+                  inner.sum_weights, inner.reward_mean, inner.reward_std, inner.label};
   const fs::path folder = fs::path("tasks") / directory_name(inner.task);
   for (const auto& expert : inner.experts) {
     const fs::path path = folder / "experts" / directory_name(expert.point);

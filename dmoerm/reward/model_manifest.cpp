@@ -42,13 +42,16 @@ std::vector<T> values(const Json& object, const std::string& key, const std::str
 }
 
 TaskEntry read_task(const Json& json, const std::string& where) {
-  check_keys(json, {"name", "aliases", "base", "experts", "aggregator", "reward_mean", "reward_std"}, where);
+  check_keys(json, {"name", "aliases", "base", "experts", "aggregator", "reward_mean", "reward_std", "label"},
+             where);
   TaskEntry task;
   task.name = json_field<std::string>(json, "name", where);
   task.aliases = values<std::string>(json, "aliases", where);
   task.base = json_field<std::string>(json, "base", where);
   task.reward_mean = json_field_or<double>(json, "reward_mean", 0, where);
   task.reward_std = json_field_or<double>(json, "reward_std", 1, where);
+  task.label = json_field_or<int64_t>(json, "label", 0, where);
+  if (task.label < 0) fail(where, "\"label\" is {}, expected 0 or more", task.label);
   for (const auto& expert : list(json, "experts", where)) {
     check_keys(expert, {"point", "path"}, where + ": experts");
     task.experts.push_back({json_field<std::string>(expert, "point", where + ": experts"),
@@ -89,6 +92,7 @@ Json task_json(const TaskEntry& task) {
   for (const auto& expert : task.experts)
     json["experts"].push_back({{"point", expert.point}, {"path", expert.path}});
   if (!task.aggregator.empty()) json["aggregator"] = task.aggregator;
+  if (task.label > 0) json["label"] = task.label;
   if (!task.sum_weights.empty()) json["aggregator"] = {{"sum", task.sum_weights}};
   return json;
 }

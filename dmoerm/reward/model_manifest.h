@@ -25,6 +25,7 @@ struct TaskEntry {
   std::string aggregator;           // path; "": none
   std::vector<double> sum_weights;  // of {"sum": […]}; empty: none
   double reward_mean = 0, reward_std = 1;
+  int64_t label = 0;  // row of the base's own head, without experts
 };
 
 struct RouterEntry {

@@ -148,14 +148,18 @@ TEST_F(FileTest, TruncatedAndDamagedStreamsAreErrors) {
 }
 
 TEST_F(FileTest, LockWaitsForItsHolder) {
-  auto lock = std::make_unique<FileLock>(directory_ / "lock");
-  int ends[2];
+  int start[2], ends[2];
+  ASSERT_EQ(pipe(start), 0);
   ASSERT_EQ(pipe(ends), 0);
-  const pid_t child = fork();
+  const pid_t child = fork();  // before the lock, which it would hold as well
   if (child == 0) {
+    char byte = 0;
+    if (read(start[0], &byte, 1) != 1) _exit(1);
     FileLock waiting(directory_ / "lock", FileLock::IfHeld::Wait);
     _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
   }
+  auto lock = std::make_unique<FileLock>(directory_ / "lock");
+  ASSERT_EQ(write(start[1], "x", 1), 1);
   pollfd output{ends[0], POLLIN, 0};
   EXPECT_EQ(poll(&output, 1, 200), 0);  // it waits
   lock.reset();

@@ -236,7 +236,7 @@ TEST(BadRecords, EachIsNamed) {
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"task":[])")), HasSubstr("\"task\" is a list"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":[1])")), HasSubstr("\"gold\" has 1 numbers"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":[1,"x"])")), HasSubstr("\"gold\" holds a string"));
-  EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":3)")), HasSubstr("\"gold\" is a number"));
+  EXPECT_THAT(reason(native(R"("ranks":[1,2],"gold":3)")), HasSubstr("\"gold\" is a whole number"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":NaN)")), HasSubstr("not valid JSON"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":"NaN")")), HasSubstr("\"margin\" is a string"));
   EXPECT_THAT(reason(native(R"("ranks":[1,2],"margin":1e999)")), HasSubstr("not valid JSON"));

@@ -47,7 +47,7 @@ TEST(Calibration, IsSmallForPairsDrawnFromTheModel) {
 
 TEST(Calibration, BestScaleHasEnds) {
   EXPECT_LT(best_scale(std::vector<double>{-1, -2}), 1e-9);  // always wrong
-  EXPECT_EQ(best_scale(std::vector<double>{1, 2}), 1000);    // always right
+  EXPECT_GT(best_scale(std::vector<double>{1, 2}), 700);     // always right: as large as makes a difference
   EXPECT_TRUE(std::isfinite(calibration(std::vector<double>{1e300, -1e300}).expected_error));
 }
 

@@ -133,6 +133,32 @@ TEST(DoubleLayerModel, ManifestMistakesAreNamed) {
               HasSubstr("elsewhere"));
 }
 
+// Tasks that differ by the row of one base's head alone.
+TEST(DoubleLayerModel, RowsOfTheBasesHeadAreKept) {
+  const TemporaryDirectory directory;
+  const auto base = std::make_shared<BaseModel>(BaseModel{"base", tiny_checkpoint(1, 3)});
+  DoubleLayerModel model = tiny_model();
+  model.kind = "per_task";
+  model.router.reset();
+  for (size_t task = 0; task < 2; ++task) {
+    InnerModel inner;
+    inner.task = model.tasks[task].task;
+    inner.base = base;
+    inner.label = static_cast<int64_t>(task) + 1;
+    model.tasks[task] = inner;
+  }
+  model.save(directory.path() / "model");
+  const std::vector<data::PreferenceRecord> records = {chat_record("Hi", {"Hello!", "No."}, "chat"),
+                                                       chat_record("Hi", {"Hello!", "No."}, "text")};
+  Scorer loaded(DoubleLayerModel::load(directory.path() / "model")), original(model);
+  const auto scores = loaded.score(records), expected = original.score(records);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(scores[i].rewards, expected[i].rewards);
+  EXPECT_NE(scores[0].rewards, scores[1].rewards);
+  models::edit_json(directory.path() / "model" / "dmoerm.json", [](Json& j) { j["tasks"][0]["label"] = 3; });
+  EXPECT_THAT(error_of([&] { DoubleLayerModel::load(directory.path() / "model"); }),
+              HasSubstr("label 3 of the base's head was asked for, found 3 labels"));
+}
+
 TEST(DoubleLayerModel, KindsAskForTheirParts) {
   auto model = tiny_model();
   model.kind = "per_task";
