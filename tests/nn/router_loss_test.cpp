@@ -55,7 +55,7 @@ TEST(BalanceLoss, ByGroupIsTheMeanOfEachGroupAlone) {
     expected += balance_loss(routing_of(logits.index_select(0, rows), 2)).item<double>() / 4;
   }
   const Tensor rows_G = torch::bincount(group_T).to(torch::kFloat64);
-  const Tensor weight_T = 1 / (3 * rows_G.index_select(0, group_T));
+  const Tensor weight_T = 1 / (4 * rows_G.index_select(0, group_T));
   EXPECT_NEAR(balance_loss_by_group(routing_of(logits, 2), group_T, 4, weight_T).item<double>(), expected,
               1e-12);
 }
