@@ -3,7 +3,9 @@
 
 #include "apps/dmoerm/commands.h"
 #include "apps/dmoerm/scorer_flags.h"
+#include "dmoerm/core/file.h"
 #include "dmoerm/metrics/evaluation.h"
+#include "dmoerm/metrics/reward_bench.h"
 
 namespace dmoerm::app {
 namespace {
@@ -12,6 +14,7 @@ struct EvalFlags {
   ScorerFlags model;
   metrics::EvaluationOptions evaluation;
   bool json = false;
+  std::filesystem::path reward_bench;
 };
 
 std::string notes(const metrics::Evaluation& result) {
@@ -39,11 +42,23 @@ void add_eval_command(CLI::App& app) {
                     "Count bad lines and go on instead of stopping");
   command->add_option("--seed", flags->evaluation.seed, "Of the bootstrap")->capture_default_str();
   command->add_flag("--json", flags->json, "Print JSON");
+  command->add_option("--reward-bench", flags->reward_bench,
+                      "Also write the scores in the form of RewardBench's result files (its rows as --data)");
   command->footer("Example:\n  dmoerm eval --model out/model --data dev.jsonl.gz");
   command->callback([flags] {
     auto scorer = flags->model.load();
     flags->evaluation.reader = flags->model.reader;
+    std::vector<metrics::RewardBenchRow> rows;
+    if (!flags->reward_bench.empty())
+      flags->evaluation.on_record = [&](const data::PreferenceRecord& record,
+                                        const std::vector<double>& rewards) {
+        rows.push_back({record.task, rewards, record.ranks, record.id});
+      };
     const auto result = metrics::evaluate(*scorer, flags->evaluation);
+    if (!flags->reward_bench.empty()) {
+      const Json scores = metrics::reward_bench(rows).to_json(flags->model.model.string());
+      write_file_atomically(flags->reward_bench, dump_json(scores, 2) + "\n");
+    }
     if (flags->json) {
       std::cout << dump_json(result.to_json(flags->evaluation.seed), 2) << "\n";
     } else {

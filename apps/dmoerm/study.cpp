@@ -1,6 +1,8 @@
 // dmoerm study: a matrix of methods, seeds, data sizes and noise; a table and a report.
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -92,6 +94,7 @@ void add_study_command(CLI::App& app) {
       "started again; what is finished is not made anew.");
   command->callback([flags] {
     const study::StudyConfig study = study::load_study_config(flags->run.config, flags->run.overrides);
+    if (flags->worker) prctl(PR_SET_PDEATHSIG, SIGTERM);  // saves its state and ends when the program ends
     if (!flags->worker && flags->jobs > 1) {
       run_workers(*flags, study);
     } else {

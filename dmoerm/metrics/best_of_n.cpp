@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/metrics/bootstrap.h"
+#include "dmoerm/metrics/values.h"
 
 namespace dmoerm::metrics {
 namespace {
 
 constexpr int64_t kBootstrapSamples = 1000;
-constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 
 // log(k!) for k = 0 … most.
 std::vector<double> log_factorials(size_t most) {
@@ -21,13 +20,11 @@ std::vector<double> log_factorials(size_t most) {
   return result;
 }
 
-void check(std::span<const double> proxy, std::span<const double> value) {
-  if (proxy.empty()) fail("best-of-n", "there are no answers, expected at least one");
+void check_pool(std::span<const double> proxy, std::span<const double> value) {
+  check_values("best-of-n", "rewards", proxy);
+  check_values("best-of-n", "values", value);
   if (proxy.size() != value.size())
     fail("best-of-n", "{} rewards and {} values, expected as many", proxy.size(), value.size());
-  for (const auto& list : {proxy, value})
-    for (const double number : list)
-      if (!std::isfinite(number)) fail("best-of-n", "found {}, expected finite numbers", number);
 }
 
 // The values in ascending order of proxy, those of equal proxy replaced by their mean.
@@ -63,7 +60,7 @@ std::pair<double, Interval> mean_with_band(const std::vector<std::vector<double>
 
 std::vector<double> best_of_n_values(std::span<const double> proxy, std::span<const double> value,
                                      std::span<const int64_t> n) {
-  check(proxy, value);
+  check_pool(proxy, value);
   const auto count = static_cast<int64_t>(proxy.size());
   const std::vector<double> sorted = by_rank(proxy, value), log_factorial = log_factorials(proxy.size());
   const auto log_choose = [&](int64_t from, int64_t k) {
@@ -108,7 +105,7 @@ std::vector<BestOfNPoint> best_of_n_curve(std::span<const AnswerPool> pools, uin
   }
   std::vector<BestOfNPoint> curve;
   for (size_t i = 0; i < schedule.size(); ++i) {
-    BestOfNPoint point{schedule[i], best_of_n_kl(schedule[i]), 0, kNotKnown, {}, {kNotKnown, kNotKnown}};
+    BestOfNPoint point{schedule[i], best_of_n_kl(schedule[i]), 0, kNaN, {}, {kNaN, kNaN}};
     std::tie(point.proxy, point.proxy_band) = mean_with_band(proxy, i, seed);
     if (has_gold) std::tie(point.gold, point.gold_band) = mean_with_band(gold, i, seed);
     curve.push_back(point);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/metrics/values.h"
 
 namespace dmoerm::metrics {
 namespace {
@@ -19,16 +20,10 @@ double log_loss(double x) {
   return x > 0 ? std::log1p(std::exp(-x)) : -x + std::log1p(std::exp(x));
 }
 
-void check(std::span<const double> differences) {
-  if (differences.empty()) fail("calibration", "there are no pairs, expected at least one");
-  for (const double difference : differences)
-    if (!std::isfinite(difference)) fail("calibration", "found {}, expected finite numbers", difference);
-}
-
 }  // namespace
 
 Calibration calibration(std::span<const double> differences, int64_t num_bins) {
-  check(differences);
+  check_values("calibration", "differences", differences);
   Calibration result;
   result.pairs = std::ssize(differences);
   const auto count = static_cast<double>(differences.size());
@@ -54,7 +49,7 @@ Calibration calibration(std::span<const double> differences, int64_t num_bins) {
 }
 
 double best_scale(std::span<const double> differences) {
-  check(differences);
+  check_values("calibration", "differences", differences);
   // The loss is convex in the scale: its slope has one change of sign.
   const auto slope = [&](double scale) {
     double sum = 0;

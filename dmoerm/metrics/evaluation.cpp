@@ -102,6 +102,7 @@ Evaluation evaluate(reward::RecordScorer& scorer, const EvaluationOptions& optio
     for (size_t i = 0; i < window.size(); ++i) {
       for (const auto* score : {&scores.truth[i], scores.routed.empty() ? nullptr : &scores.routed[i]})
         if (score && !score->error.empty()) fail("eval", "record {}: {}", window[i].id, score->error);
+      if (options.on_record) options.on_record(window[i], scores.truth[i].rewards);
       rows.add(window[i], scores.truth[i], scores.routed.empty() ? nullptr : &scores.routed[i]);
     }
     progress.advance(static_cast<int64_t>(window.size()));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct EvaluationOptions {
   std::vector<std::filesystem::path> files;
   data::ReaderOptions reader;
   uint64_t seed = 0;  // of the bootstrap
+  // Called for every record, in order, with its rewards by the true task's model.
+  std::function<void(const data::PreferenceRecord&, const std::vector<double>&)> on_record = {};
 };
 
 // One row of the table.

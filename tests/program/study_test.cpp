@@ -1,0 +1,158 @@
+// Runs the program itself: a study by two processes from base to report, best-of-n, RewardBench's form.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "dmoerm/core/file.h"
+#include "dmoerm/core/json.h"
+#include "dmoerm/data/world_files.h"
+#include "dmoerm/text/tokenizer_trainer.h"
+
+namespace dmoerm {
+namespace {
+
+using testing::HasSubstr;
+
+class StudyProgramTest : public testing::Test {
+ protected:
+  StudyProgramTest() : directory_(fs::temp_directory_path() / fmt::format("dmoerm-study-{}", getpid())) {
+    remove_tree(directory_);
+    data::write_world(
+        data::World({.seed = 5}), directory_ / "world",
+        {.train = 20, .validation = 1, .test = 4, .pretraining = 200, .pool_prompts = 1, .pool_answers = 40});
+    text::TokenizerTrainOptions tokenizer;
+    tokenizer.inputs = {directory_ / "world" / "pretraining.txt"};
+    tokenizer.output = directory_ / "tokenizer";
+    tokenizer.vocab_size = 400;
+    text::train_tokenizer(tokenizer);
+    write("base.toml", R"(
+out = "${d}/base"
+tokenizer = "${d}/tokenizer"
+token_budget = 1024
+[model]
+hidden_size = 16
+intermediate_size = 24
+layers = 1
+heads = 2
+[[data]]
+file = "${d}/world/pretraining.txt"
+[train]
+max_steps = 4
+batch = 8
+)");
+    write("double.toml", R"(
+out = "unused"
+base = "${d}/base/model"
+chat_format = "plain"
+max_tokens = 128
+labels = ["${d}/labels.jsonl"]
+[[data]]
+files = ["${d}/world/train.jsonl"]
+[router]
+max_steps = 2
+[phase1]
+max_steps = 2
+[phase2]
+max_steps = 2
+[phase3]
+max_steps = 2
+)");
+    write("single.toml", R"(
+kind = "single"
+out = "unused"
+base = "${d}/base/model"
+chat_format = "plain"
+max_tokens = 128
+[[data]]
+files = ["${d}/world/train.jsonl"]
+[train]
+max_steps = 2
+)");
+    write("study.toml", R"(
+out = "${d}/out"
+methods = ["single", "dmoerm"]
+seeds = [1, 2]
+double_layer = "${d}/double.toml"
+single = "${d}/single.toml"
+[[evaluation]]
+name = "test"
+files = ["${d}/world/test.jsonl"]
+[[best_of_n]]
+name = "pool"
+files = ["${d}/world/pool.jsonl"]
+)");
+  }
+  ~StudyProgramTest() override { remove_tree(directory_); }
+
+  // `text` and the variable d.
+  void write(const std::string& name, const std::string& text) const {
+    write_file_atomically(directory_ / name, text + "[vars]\nd = \"" + directory_.string() + "\"\n");
+  }
+
+  // Standard output; the exit status in `status_`.
+  std::string run(const std::string& arguments) {
+    const std::string command =
+        fmt::format("{} {} 2>{}", DMOERM_PROGRAM, arguments, (directory_ / "log").string());
+    std::FILE* pipe = popen(command.c_str(), "r");
+    std::string text;
+    char buffer[4096];
+    for (size_t count; (count = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) text.append(buffer, count);
+    status_ = WEXITSTATUS(pclose(pipe));
+    return text;
+  }
+
+  fs::path directory_;
+  int status_ = 0;
+};
+
+TEST_F(StudyProgramTest, ProcessesShareTheRuns) {
+  const std::string d = directory_.string();
+  run("pretrain " + d + "/base.toml");
+  ASSERT_EQ(status_, 0) << read_file(directory_ / "log");
+  run("label --judge world --data " + d + "/world/train.jsonl --out " + d + "/labels.jsonl");
+  ASSERT_EQ(status_, 0) << read_file(directory_ / "log");
+
+  const std::string table = run("study " + d + "/study.toml --jobs 2 --threads 1");
+  ASSERT_EQ(status_, 0) << read_file(directory_ / "log")
+                        << read_file(directory_ / "out" / "logs" / "worker-1.log");
+  for (const char* text :
+       {"Accuracy on test", "one model for all tasks", "DMoERM", "Best-of-n on pool", "Report: "})
+    EXPECT_THAT(table, HasSubstr(text));
+  const Json results = load_json(directory_ / "out" / "results.json");
+  EXPECT_EQ(results.at("settings").at(0).at("methods").at(1).at("seeds").size(), 2u);
+  EXPECT_THAT(read_file(directory_ / "out" / "report.html"), HasSubstr("</html>"));
+  EXPECT_THAT(read_file(directory_ / "out" / "results.csv"), HasSubstr(",dmoerm,2,test,,accuracy,"));
+  EXPECT_EQ(run("study " + d + "/study.toml"), table);  // nothing is made anew, the numbers are the same
+
+  fs::path model;
+  for (const auto& cell : fs::directory_iterator(directory_ / "out" / "cells"))
+    model = cell.path() / "single" / "model";
+  const std::string curve =
+      run("bon --model " + model.string() + " --data " + d + "/world/pool.jsonl --report " + d + "/bon.html");
+  ASSERT_EQ(status_, 0) << read_file(directory_ / "log");
+  EXPECT_THAT(curve, HasSubstr("5 prompts, 40 answers in the smallest pool"));
+  EXPECT_THAT(curve, HasSubstr("\n40 "));
+  EXPECT_THAT(read_file(directory_ / "bon.html"), HasSubstr("Gold reward"));
+
+  write_file_atomically(directory_ / "rb.jsonl",
+                        R"({"prompt": "a", "chosen": "b", "rejected": "c", "subset": "alpacaeval-easy"})"
+                        "\n");
+  run("eval --model " + model.string() + " --data " + d + "/rb.jsonl --reward-bench " + d + "/rb.json");
+  ASSERT_EQ(status_, 0) << read_file(directory_ / "log");
+  EXPECT_TRUE(load_json(directory_ / "rb.json").contains("alpacaeval-easy"));
+}
+
+TEST_F(StudyProgramTest, AStudyThatFailsSaysWhereAndEndsWithAnError) {
+  run("pretrain " + directory_.string() + "/base.toml");
+  write_file_atomically(directory_ / "labels.jsonl", "");
+  const std::string table = run("study " + directory_.string() + "/study.toml");
+  EXPECT_EQ(status_, 1);
+  EXPECT_THAT(table, HasSubstr("no kept label"));
+  EXPECT_THAT(table, HasSubstr("one model for all tasks"));  // what went well is shown
+}
+
+}  // namespace
+}  // namespace dmoerm
