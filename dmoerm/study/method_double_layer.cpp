@@ -62,9 +62,7 @@ ScorerPointer make_linear(const StudyCell& cell, const Method&) {
   return scorer_of(std::move(model));
 }
 
-// Each score enters with unit deviation over the training answers, whatever its size: the linear weights are
-// of raw scores, so their signs and sizes are left aside and only the scores' scale is taken from phase 3's
-// states.
+// Each score divided by its deviation over phase 3's answers, all with the same weight.
 ScorerPointer make_sum(const StudyCell& cell, const Method&) {
   reward::DoubleLayerModel model = load_dmoerm(cell);
   const Json linear = load_json(cell.double_layer("dmoerm").out / "linear.json");

@@ -45,10 +45,7 @@ StepResult AggregatorObjective::accumulate(const StepRequest& request) {
   result.tokens = reward_R.numel();
   result.flops =
       6.0 * static_cast<double>(aggregator_.parameters().at("fc1.weight").numel() * reward_R.numel());
-  result.measures = [loss = loss.detach(), reward_R = reward_R.detach(), edges = edges] {
-    return std::vector<Json>{
-        Json::object({{"loss", loss.item<double>()}, {"accuracy", weighted_accuracy(reward_R, edges)}})};
-  };
+  result.measures = step_measures(loss, reward_R, edges);
   return result;
 }
 
@@ -58,9 +55,7 @@ std::vector<Evaluation> AggregatorObjective::evaluate(const std::vector<int64_t>
   EdgeLists groups;
   for (const auto& edges : examples_.held_out) groups.push_back(&edges);
   const auto [reward_R, edges] = rewards(groups);
-  const double loss = reward::ranking_loss(reward_R, edges).item<double>();
-  const double accuracy = weighted_accuracy(reward_R, edges);
-  return {{options_.early_stop == "loss" ? -loss : accuracy, {{"loss", loss}, {"accuracy", accuracy}}}};
+  return {evaluate_rewards(reward_R, edges, options_.early_stop)};
 }
 
 }  // namespace dmoerm::train

@@ -41,10 +41,7 @@ StepResult GateObjective::accumulate(const StepRequest& request) {
   StepResult result;
   result.tokens = reward_R.numel();
   result.flops = 6.0 * static_cast<double>(numbers * std::ssize(groups));
-  result.measures = [loss = loss.detach(), reward_R = reward_R.detach(), edges = edges] {
-    return std::vector<Json>{
-        Json::object({{"loss", loss.item<double>()}, {"accuracy", weighted_accuracy(reward_R, edges)}})};
-  };
+  result.measures = step_measures(loss, reward_R, edges);
   return result;
 }
 
@@ -54,9 +51,7 @@ std::vector<Evaluation> GateObjective::evaluate(const std::vector<int64_t>&) {
   EdgeLists groups;
   for (const auto& edges : examples_.held_out) groups.push_back(&edges);
   const auto [reward_R, edges] = rewards(groups);
-  const double loss = reward::ranking_loss(reward_R, edges).item<double>();
-  const double accuracy = weighted_accuracy(reward_R, edges);
-  return {{options_.early_stop == "loss" ? -loss : accuracy, {{"loss", loss}, {"accuracy", accuracy}}}};
+  return {evaluate_rewards(reward_R, edges, options_.early_stop)};
 }
 
 }  // namespace dmoerm::train

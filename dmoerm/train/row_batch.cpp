@@ -30,4 +30,19 @@ double weighted_accuracy(const Tensor& reward_R, const reward::RankingEdges& edg
   return (correct_E * edges.weight_E).sum().item<double>() / edges.weight_E.sum().item<double>();
 }
 
+std::function<std::vector<Json>()> step_measures(const Tensor& loss, const Tensor& reward_R,
+                                                 reward::RankingEdges edges) {
+  return [loss = loss.detach(), reward_R = reward_R.detach(), edges = std::move(edges)] {
+    return std::vector<Json>{
+        Json::object({{"loss", loss.item<double>()}, {"accuracy", weighted_accuracy(reward_R, edges)}})};
+  };
+}
+
+Evaluation evaluate_rewards(const Tensor& reward_R, const reward::RankingEdges& edges,
+                            const std::string& score) {
+  const double loss = reward::ranking_loss(reward_R, edges).item<double>();
+  const double accuracy = weighted_accuracy(reward_R, edges);
+  return {score == "loss" ? -loss : accuracy, {{"loss", loss}, {"accuracy", accuracy}}};
+}
+
 }  // namespace dmoerm::train

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dmoerm/reward/ranking_loss.h"
+#include "dmoerm/train/objective.h"
 
 namespace dmoerm::train {
 
@@ -21,5 +22,12 @@ RowBatch rows_of(const EdgeLists& groups);
 // Share of the edges that the rewards order rightly, equal rewards counting one half; each edge by its
 // weight.
 double weighted_accuracy(const Tensor& reward_R, const reward::RankingEdges& edges);
+
+// A step's loss and accuracy, read from the device when they are asked for.
+std::function<std::vector<Json>()> step_measures(const Tensor& loss, const Tensor& reward_R,
+                                                 reward::RankingEdges edges);
+// Loss and accuracy of held-out rewards; the score is one of them, "loss" or "accuracy".
+Evaluation evaluate_rewards(const Tensor& reward_R, const reward::RankingEdges& edges,
+                            const std::string& score);
 
 }  // namespace dmoerm::train
