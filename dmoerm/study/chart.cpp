@@ -7,19 +7,21 @@
 namespace dmoerm::study {
 namespace {
 
-constexpr int kWidth = 760, kHeight = 360, kBarsOfWidth = 40, kBarWidth = 14, kRowHeight = 28;
+constexpr int kWidth = 760, kHeight = 360, kBarsOfWidth = 40, kBarWidth = 14, kRowHeight = 28,
+              kLegendHeight = 20;
 
 void rename(std::string& svg, const std::string& from, const std::string& to) {
   for (size_t at = 0; (at = svg.find(from, at)) != std::string::npos; at += to.size())
     svg.replace(at, from.size(), to);
 }
 
-// Wide enough for every bar, high enough for every row.
+// Wide enough for every bar, high enough for every row and for the legend, of two names a line.
 std::pair<int, int> picture_size(const Chart& chart) {
   const auto bars = static_cast<int>(chart.categories.size() * chart.series.size());
   const auto rows = static_cast<int>(chart.rows.size());
   return {chart.kind == Chart::Kind::Bars ? kWidth + std::max(0, bars - kBarsOfWidth) * kBarWidth : kWidth,
-          std::max(kHeight, 120 + rows * kRowHeight)};
+          rows > 0 ? std::max(200, 120 + rows * kRowHeight)
+                   : kHeight + kLegendHeight * static_cast<int>((chart.series.size() + 1) / 2)};
 }
 
 }  // namespace

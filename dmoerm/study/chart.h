@@ -10,7 +10,7 @@ namespace dmoerm::study {
 struct Series {
   std::string name = {};
   std::vector<std::pair<double, double>> points = {};  // (x, y); one that is not finite leaves a gap
-  std::vector<std::pair<double, double>> bands = {};   // (low, high) of each y; empty: none
+  std::vector<std::pair<double, double>> bands = {};   // (low, high) of each y (Rows: x); empty: none
 };
 
 struct Chart {
@@ -20,13 +20,14 @@ struct Chart {
     Points,  // a cloud
     Steps,   // outlines of histograms: y over the bin that begins at x
     Matrix,  // `cells`, with the number in each
+    Rows,    // y is an index into `rows`: a point and its band along x in each
   };
   std::string title, x_label, y_label;
   std::vector<Series> series = {};
   Kind kind = Kind::Lines;
   std::string caption = {};                     // below the chart
   std::vector<std::string> categories = {};     // Bars: below the bars; Matrix: above its columns
-  std::vector<std::string> rows = {};           // Matrix: before its rows
+  std::vector<std::string> rows = {};           // Matrix, Rows: before each
   std::vector<std::vector<double>> cells = {};  // [row][column]; not finite: left empty
   bool diagonal = false;                        // a thin line where y is x
 };

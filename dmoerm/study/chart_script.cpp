@@ -12,6 +12,8 @@ namespace {
 
 using Kind = Chart::Kind;
 
+constexpr size_t kLettersAcross = 80;  // that fit below a chart in one line
+
 // Colours that people with any colour vision tell apart (Okabe & Ito 2008, without the yellow); then by point
 // shape.
 constexpr const char* kSettings = R"(
@@ -27,7 +29,7 @@ set linetype cycle 7
 set border 3 linewidth 0.7
 set tics nomirror
 set grid ytics
-set key outside right top Left reverse
+set key tmargin left horizontal Left reverse maxcols 2
 set pointsize 0.5
 set style fill transparent solid 0.15 noborder
 )";
@@ -65,6 +67,13 @@ std::string tics(const std::string& axis, const std::vector<std::string>& names,
   return fmt::format("set {}tics scale 0 {} ({})\n", axis, how, fmt::join(places, ", "));
 }
 
+// Names of columns are turned where they would run into each other.
+std::string column_tics(const std::vector<std::string>& names) {
+  size_t letters = 0;
+  for (const std::string& name : names) letters = std::max(letters, name.size());
+  return tics("x", names, letters * names.size() > kLettersAcross ? "rotate by -30" : "");
+}
+
 std::string lines_script(const Chart& chart, const std::vector<const Series*>& shown) {
   std::string script;
   std::vector<std::string> plots;
@@ -85,7 +94,7 @@ std::string lines_script(const Chart& chart, const std::vector<const Series*>& s
 // Groups of bars side by side, one group a category.
 std::string bars_script(const Chart& chart, const std::vector<const Series*>& shown) {
   const double width = 0.8 / static_cast<double>(shown.size());
-  std::string script = tics("x", chart.categories, chart.categories.size() > 6 ? "rotate by -30" : "");
+  std::string script = column_tics(chart.categories);
   script += fmt::format("set xrange [-0.6:{}]\nset boxwidth {}\nset style fill solid 0.8 noborder\n",
                         static_cast<double>(chart.categories.size()) - 0.4, 0.95 * width);
   std::vector<std::string> plots;
@@ -98,6 +107,18 @@ std::string bars_script(const Chart& chart, const std::vector<const Series*>& sh
     if (!shown[i]->bands.empty())
       plots.push_back(
           fmt::format("{}:3:4 with yerrorbars linecolor rgb '#333333' pointtype 0 notitle", place));
+  }
+  return script + fmt::format("plot {}\n", fmt::join(plots, ", "));
+}
+
+std::string rows_script(const Chart& chart, const std::vector<const Series*>& shown) {
+  std::string script = tics("y", chart.rows, "");
+  script += fmt::format("set yrange [{}:-0.5]\nset grid xtics\nset key off\n",
+                        static_cast<double>(chart.rows.size()) - 0.5);
+  std::vector<std::string> plots;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    script += data_block(*shown[i], i);
+    plots.push_back(fmt::format("$data{} using 1:2:3:4 with xerrorbars linetype {} pointsize 0.8", i, i + 1));
   }
   return script + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }
@@ -116,7 +137,7 @@ std::string matrix_script(const Chart& chart) {
   if (low > high) return "";
   if (low == high) high = low + 1;
   std::string script = data + "END\n";
-  script += tics("x", chart.categories, chart.categories.size() > 6 ? "rotate by -30" : "");
+  script += column_tics(chart.categories);
   script += tics("y", chart.rows, "");
   script += fmt::format("set xrange [-0.5:{}]\nset yrange [{}:-0.5]\n",
                         static_cast<double>(chart.categories.size()) - 0.5,
@@ -152,7 +173,9 @@ std::string chart_script(const Chart& chart) {
   if (chart.kind == Kind::Matrix) {
     plot = matrix_script(chart);
   } else if (!shown.empty()) {
-    plot = chart.kind == Kind::Bars ? bars_script(chart, shown) : lines_script(chart, shown);
+    plot = chart.kind == Kind::Bars   ? bars_script(chart, shown)
+           : chart.kind == Kind::Rows ? rows_script(chart, shown)
+                                      : lines_script(chart, shown);
   }
   if (plot.empty()) return "";
   return kSettings +

@@ -32,6 +32,7 @@ std::vector<Method> make_table() {
                {{"random_start", "DMoERM, aggregator from a random start", true, make_random_start},
                 {"soft_top2", "DMoERM, the router's two best tasks mixed", true, make_soft_top2},
                 {"other_form", "DMoERM, phase 1 in the other form", true, make_other_form},
+                {"warm_start", "DMoERM, from one model for all tasks", true, make_warm_start},
                 {"dmoerm", "DMoERM", true, make_dmoerm}});
   return table;
 }

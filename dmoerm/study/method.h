@@ -41,6 +41,7 @@ ScorerPointer make_experts(const StudyCell& cell, const Method&);
 ScorerPointer make_random_start(const StudyCell& cell, const Method&);
 ScorerPointer make_soft_top2(const StudyCell& cell, const Method&);
 ScorerPointer make_other_form(const StudyCell& cell, const Method&);
+ScorerPointer make_warm_start(const StudyCell& cell, const Method&);
 ScorerPointer make_dmoerm(const StudyCell& cell, const Method&);
 
 }  // namespace dmoerm::study

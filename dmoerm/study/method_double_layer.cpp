@@ -1,5 +1,5 @@
 // DMoERM and what differs from it in one part: labels, aggregator, number of experts, routing, form of
-// phase 1.
+// phase 1, base.
 #include "dmoerm/core/json.h"
 #include "dmoerm/reward/scorer.h"
 #include "dmoerm/study/method.h"
@@ -103,6 +103,16 @@ ScorerPointer make_soft_top2(const StudyCell& cell, const Method&) {
   reward::DoubleLayerModel model = load_dmoerm(cell);
   if (model.router) model.router->top = std::min<int64_t>(2, std::ssize(model.router->labels));
   return scorer_of(std::move(model));
+}
+
+// From a plain reward model of all tasks in place of the base. It learns from phase 1's prompts alone: phase
+// 3 needs rankings that the experts have not seen.
+ScorerPointer make_warm_start(const StudyCell& cell, const Method& method) {
+  train::RunConfig start = cell.single(method.name + "/single");
+  start.data = {{{cell.phase1_records()}}};
+  train::RunConfig config = cell.double_layer(method.name + "/double_layer");
+  config.base = cell.train(start);
+  return scorer_of(reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
 }
 
 // "lora" where the study's configuration says "full", and the other way round. Phase 1 of the form "lora"

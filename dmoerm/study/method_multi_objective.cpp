@@ -1,5 +1,6 @@
 // Multi-objective: one base for all tasks with a head for each capability point, trained on the same labels.
-// Each task's reward is the linear combination of its points' heads fitted on phase 3's rankings.
+// Each task's reward is the linear combination of its points' heads fitted on phase 3's rankings. Where the
+// task is not said, DMoERM's router chooses.
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/runtime.h"
 #include "dmoerm/reward/scorer.h"
@@ -101,7 +102,9 @@ ScorerPointer make_multi_objective(const StudyCell& cell, const Method&) {
   const fs::path made = cell.make_once(config, [&](const train::RunOptions& options) {
     train_multi_objective(config, options).save(config.out / "model");
   });
-  return std::make_unique<reward::Scorer>(reward::DoubleLayerModel::load(made, cell.load_options()));
+  reward::DoubleLayerModel model = reward::DoubleLayerModel::load(made, cell.load_options());
+  model.router = reward::DoubleLayerModel::load(cell.dmoerm(), cell.load_options()).router;
+  return std::make_unique<reward::Scorer>(std::move(model));
 }
 
 }  // namespace dmoerm::study

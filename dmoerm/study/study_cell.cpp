@@ -152,13 +152,13 @@ void StudyCell::make_labels() {
 
 std::vector<EvaluationSet> StudyCell::evaluations() const {
   if (!study_.world) return study_.evaluations;
-  return {{"test", {directory_ / kWorldFolder / "test.jsonl"}}};
+  return {{kWorldTest, {directory_ / kWorldFolder / "test.jsonl"}}};
 }
 
 std::vector<EvaluationSet> StudyCell::pools() const {
   if (!study_.world) return study_.pools;
   if (study_.world->pool_prompts == 0) return {};
-  return {{"pool", {directory_ / kWorldFolder / "pool.jsonl"}}};
+  return {{kWorldPool, {directory_ / kWorldFolder / "pool.jsonl"}}};
 }
 
 train::RunConfig StudyCell::double_layer(const std::string& run) const {
@@ -173,16 +173,29 @@ train::RunConfig StudyCell::single(const std::string& run) const {
   return config;
 }
 
-fs::path StudyCell::task_records(const data::TaskPoints& task) const {
-  const fs::path path = directory_ / "tasks" / (reward::directory_name(task.name) + ".jsonl");
+fs::path StudyCell::some_records(const std::string& name,
+                                 const std::function<bool(const data::PreferenceRecord&)>& is_wanted) const {
+  const fs::path path = directory_ / "parts" / (reward::directory_name(name) + ".jsonl");
   const FileLock lock(path.string() + ".lock", FileLock::IfHeld::Wait);
   if (fs::exists(path)) return path;
   AtomicFile out(path);
   train::read_run_records(double_layer_, [&](const data::PreferenceRecord& record) {
-    if (data::find_task(tasks(), record.task) == &task) out.write(data::to_native(record) + "\n");
+    if (is_wanted(record)) out.write(data::to_native(record) + "\n");
   });
   out.commit();
   return path;
+}
+
+fs::path StudyCell::task_records(const data::TaskPoints& task) const {
+  return some_records("task " + task.name, [&](const data::PreferenceRecord& record) {
+    return data::find_task(tasks(), record.task) == &task;
+  });
+}
+
+fs::path StudyCell::phase1_records() const {
+  return some_records("phase 1", [&](const data::PreferenceRecord& record) {
+    return train::is_phase1(data::prompt_hash(record), double_layer_.split);
+  });
 }
 
 fs::path StudyCell::make_once(const train::RunConfig& config,

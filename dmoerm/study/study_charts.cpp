@@ -36,20 +36,31 @@ Series curve_series(const MethodResult& method, const std::string& pool, Value v
   return series;
 }
 
-double mean_accuracy(const MethodResult& method, const std::string& set) {
-  const std::vector<double> values = method.values(set, &SetMeasures::accuracy);
-  return values.empty() ? NAN : metrics::seed_mean(values).mean;
+Chart overall_chart(const SettingResult& setting, const std::string& set) {
+  Chart chart{"Accuracy by method", "accuracy %", ""};
+  chart.kind = Chart::Kind::Rows;
+  chart.caption = "Bars: 95% interval over seeds.";
+  Series series;
+  const auto add = [&](const std::string& title, const metrics::SeedMean& mean) {
+    series.points.emplace_back(mean.mean, chart.rows.size());
+    const bool known = std::isfinite(mean.interval.low);
+    series.bands.emplace_back(known ? mean.interval.low : mean.mean, known ? mean.interval.high : mean.mean);
+    chart.rows.push_back(title);
+  };
+  for (const MethodResult& method : setting.methods) {
+    std::vector<double> values = method.values(set, &SetMeasures::accuracy);
+    for (double& value : values) value *= 100;
+    if (!values.empty()) add(method.title, metrics::seed_mean(values));
+  }
+  if (const auto length = setting.length_only.find(set); length != setting.length_only.end()) {
+    const double accuracy = 100 * length->second.accuracy;
+    add("the longer answer wins", {accuracy, NAN, {NAN, NAN}});
+  }
+  chart.series.push_back(std::move(series));
+  return chart;
 }
 
-}  // namespace
-
-const std::vector<std::string>& charted_methods() {
-  static const std::vector<std::string> names = {"single",          "ensemble_mean", "per_task",
-                                                 "multi_objective", "armorm",        "dmoerm"};
-  return names;
-}
-
-std::vector<Chart> accuracy_charts(const SettingResult& setting, const std::string& set) {
+Chart task_chart(const SettingResult& setting, const std::string& set) {
   Chart chart{"Accuracy by task", "", "accuracy %"};
   chart.kind = Chart::Kind::Bars;
   chart.caption = "Error bars: 95% interval over seeds.";
@@ -69,10 +80,24 @@ std::vector<Chart> accuracy_charts(const SettingResult& setting, const std::stri
       const metrics::SeedMean mean = metrics::seed_mean(values);
       series.points.emplace_back(i, mean.mean);
       series.bands.emplace_back(mean.interval.low, mean.interval.high);
+      if (std::isfinite(mean.interval.low))  // no share lies outside
+        series.bands.back() = {std::max(0.0, mean.interval.low), std::min(100.0, mean.interval.high)};
     }
     chart.series.push_back(std::move(series));
   }
-  return {chart};
+  return chart;
+}
+
+}  // namespace
+
+const std::vector<std::string>& charted_methods() {
+  static const std::vector<std::string> names = {"single",          "ensemble_mean", "per_task",
+                                                 "multi_objective", "armorm",        "dmoerm"};
+  return names;
+}
+
+std::vector<Chart> accuracy_charts(const SettingResult& setting, const std::string& set) {
+  return {overall_chart(setting, set), task_chart(setting, set)};
 }
 
 std::vector<Chart> best_of_n_charts(const SettingResult& setting, const std::string& pool) {
@@ -127,14 +152,19 @@ std::vector<Chart> setting_charts(const StudyResults& results, const std::string
     for (const SettingResult& setting : results.settings) places.insert(setting.*axis);
     if (places.size() < 2) continue;
     Chart chart{std::string("Accuracy by ") + label, label, "accuracy %"};
+    chart.caption = "Shaded: 95% interval over seeds.";
     for (const std::string& name : charted_methods()) {
       Series series{find_method(name).title, {}, {}};
       for (const double place : places) {
-        std::vector<double> values;  // over the other axes
+        std::vector<double> values;  // over seeds and the other axes
         for (const SettingResult& setting : results.settings)
           if (const MethodResult* method = setting.find(name); method && setting.*axis == place)
-            values.push_back(100 * mean_accuracy(*method, set));
-        if (!values.empty()) series.points.emplace_back(place, metrics::seed_mean(values).mean);
+            for (const double accuracy : method->values(set, &SetMeasures::accuracy))
+              values.push_back(100 * accuracy);
+        if (values.empty()) continue;
+        const metrics::SeedMean mean = metrics::seed_mean(values);
+        series.points.emplace_back(place, mean.mean);
+        series.bands.emplace_back(mean.interval.low, mean.interval.high);
       }
       chart.series.push_back(std::move(series));
     }

@@ -39,6 +39,12 @@ data::WorldSizes read_world(Config table) {
   return sizes;
 }
 
+std::vector<std::string> names_of(const std::vector<EvaluationSet>& sets) {
+  std::vector<std::string> names;
+  for (const EvaluationSet& set : sets) names.push_back(set.name);
+  return names;
+}
+
 std::vector<EvaluationSet> read_sets(Config& config, const std::string& key) {
   std::vector<EvaluationSet> sets;
   for (Config& table : config.tables(key)) {
@@ -96,6 +102,14 @@ std::vector<Condition> StudyConfig::conditions() const {
       for (const double size : sizes)
         for (const uint64_t seed : seeds) result.push_back({seed, size, noise, conflict});
   return result;
+}
+
+std::vector<std::string> StudyConfig::evaluation_names() const {
+  return world ? std::vector<std::string>{kWorldTest} : names_of(evaluations);
+}
+
+std::vector<std::string> StudyConfig::pool_names() const {
+  return world ? std::vector<std::string>{kWorldPool} : names_of(pools);
 }
 
 StudyConfig load_study_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {

@@ -31,6 +31,9 @@ struct EvaluationSet {
   std::vector<std::filesystem::path> files;
 };
 
+inline constexpr const char* kWorldTest = "test";
+inline constexpr const char* kWorldPool = "pool";
+
 struct StudyConfig {
   std::filesystem::path out;
   std::vector<std::string> methods;  // of study/method.h
@@ -46,10 +49,12 @@ struct StudyConfig {
   // labels.
   std::filesystem::path double_layer, single;
   std::vector<std::string> run_overrides;  // of both
-  std::vector<EvaluationSet> evaluations;  // accuracy; the world has its own, "test"
-  std::vector<EvaluationSet> pools;        // best-of-n: many answers to a prompt; the world's own is "pool"
+  std::vector<EvaluationSet> evaluations;  // accuracy; the world has its own, kWorldTest
+  std::vector<EvaluationSet> pools;  // best-of-n: many answers to a prompt; the world's own is kWorldPool
 
   std::vector<Condition> conditions() const;  // all cells, seeds innermost
+  // Of the sets above, in order.
+  std::vector<std::string> evaluation_names() const, pool_names() const;
 };
 
 StudyConfig load_study_config(const std::filesystem::path& path,

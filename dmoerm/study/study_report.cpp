@@ -10,23 +10,24 @@ std::string heading(const SettingResult& setting, const std::string& set) {
   return setting.setting.empty() ? set : set + " (" + setting.setting + ")";
 }
 
-// Every evaluation set that something is measured on.
-std::vector<std::string> set_names(const SettingResult& setting) {
-  std::vector<std::string> names;
-  for (const MethodResult& method : setting.methods)
-    for (const MethodSeed& seed : method.seeds)
-      for (const auto& [name, measures] : seed.sets)
-        if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+// The sets that something is measured on, in the study's order: the first is what the verdict is about.
+template <typename Measures>
+std::vector<std::string> measured(const SettingResult& setting, std::vector<std::string> names,
+                                  std::map<std::string, Measures> MethodSeed::*of) {
+  std::erase_if(names, [&](const std::string& name) {
+    const auto has = [&](const MethodSeed& seed) { return (seed.*of).contains(name); };
+    return std::ranges::none_of(
+        setting.methods, [&](const MethodResult& method) { return std::ranges::any_of(method.seeds, has); });
+  });
   return names;
 }
 
-std::vector<std::string> pool_names(const SettingResult& setting) {
-  std::vector<std::string> names;
-  for (const MethodResult& method : setting.methods)
-    for (const MethodSeed& seed : method.seeds)
-      for (const auto& [name, measures] : seed.pools)
-        if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-  return names;
+std::vector<std::string> set_names(const SettingResult& setting, const StudyConfig& study) {
+  return measured(setting, study.evaluation_names(), &MethodSeed::sets);
+}
+
+std::vector<std::string> pool_names(const SettingResult& setting, const StudyConfig& study) {
+  return measured(setting, study.pool_names(), &MethodSeed::pools);
 }
 
 void append(std::vector<Chart>& charts, std::vector<Chart> more) {
@@ -37,7 +38,7 @@ void append(std::vector<Chart>& charts, std::vector<Chart> more) {
 std::string verdict(const StudyResults& results, const StudyConfig& study) {
   if (results.settings.empty() || results.settings[0].methods.empty()) return "Nothing is finished yet.";
   const SettingResult& setting = results.settings[0];
-  const std::string set = set_names(setting).at(0);
+  const std::string set = set_names(setting, study).at(0);
   const MethodResult* best = nullptr;
   double highest = -1;
   for (const MethodResult& method : setting.methods) {
@@ -117,11 +118,11 @@ void add_cell_sections(const StudyConfig& study, Report& report) {
 std::string to_text(const StudyResults& results, const StudyConfig& study) {
   std::string text;
   for (const SettingResult& setting : results.settings) {
-    for (const std::string& set : set_names(setting)) {
+    for (const std::string& set : set_names(setting, study)) {
       text += "Accuracy on " + heading(setting, set) + "\n";
       for (const Table& table : accuracy_tables(setting, set, study.reference)) text += to_text(table) + "\n";
     }
-    for (const std::string& pool : pool_names(setting))
+    for (const std::string& pool : pool_names(setting, study))
       text +=
           "Best-of-n on " + heading(setting, pool) + "\n" + to_text(best_of_n_table(setting, pool)) + "\n";
   }
@@ -133,13 +134,13 @@ Report study_report(const StudyResults& results, const StudyConfig& study) {
   Report report{
       "Reward models compared", verdict(results, study) + "\n\n" + what_was_compared(results, study), {}};
   for (const SettingResult& setting : results.settings)
-    for (const std::string& set : set_names(setting))
+    for (const std::string& set : set_names(setting, study))
       report.sections.push_back(set_section(setting, set, study));
-  if (results.settings.size() > 1 && !set_names(results.settings[0]).empty())
+  if (results.settings.size() > 1 && !set_names(results.settings[0], study).empty())
     report.sections.push_back(
-        {"Settings", "", {}, setting_charts(results, set_names(results.settings[0]).front())});
+        {"Settings", "", {}, setting_charts(results, set_names(results.settings[0], study).front())});
   for (const SettingResult& setting : results.settings)
-    for (const std::string& pool : pool_names(setting))
+    for (const std::string& pool : pool_names(setting, study))
       report.sections.push_back(pool_section(setting, pool));
   for (const SettingResult& setting : results.settings) {
     Section section{

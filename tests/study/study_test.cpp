@@ -125,8 +125,7 @@ TEST_F(StudyTest, EveryMethodGivesRewardsAndARowOfTheTable) {
     EXPECT_EQ(measures.tasks.size(), 2u);
     const bool is_routed = std::isfinite(measures.routed);
     const bool expects_router = method.name != "single" && !method.name.starts_with("ensemble") &&
-                                method.name != "one_inner" && method.name != "armorm" &&
-                                method.name != "multi_objective";
+                                method.name != "one_inner" && method.name != "armorm";
     EXPECT_EQ(is_routed, expects_router) << method.name;
   }
   const std::string html = to_html(study_report(results, study));
