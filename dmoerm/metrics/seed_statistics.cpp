@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/metrics/values.h"
 
 namespace dmoerm::metrics {
 namespace {
@@ -18,7 +19,7 @@ SeedMean seed_mean(std::span<const double> values) {
   if (values.empty()) fail("statistics", "there are no numbers, expected one for each seed");
   const auto count = static_cast<double>(values.size());
   SeedMean result;
-  for (const double value : values) result.mean += value / count;
+  result.mean = mean_value(values);  // equal values have no deviation at all
   if (values.size() == 1) {
     result.interval = {NAN, NAN};
     return result;

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dmoerm/reward/record_scorer.h"
+#include "dmoerm/reward/task_router.h"
 #include "dmoerm/study/study_cell.h"
 
 namespace dmoerm::study {
@@ -24,6 +26,9 @@ const std::vector<Method>& all_methods();
 const Method& find_method(const std::string& name);
 
 using ScorerPointer = std::unique_ptr<reward::RecordScorer>;
+
+// DMoERM's own, for methods that have no router and are asked about records of unknown task.
+std::optional<reward::TaskRouter> dmoerm_router(const StudyCell& cell);  // method_double_layer.cpp
 
 // The rows of the table, by file.
 ScorerPointer make_single(const StudyCell& cell, const Method&);  // method_single.cpp

@@ -52,6 +52,10 @@ ScorerPointer with_new_aggregators(const StudyCell& cell, const train::RunConfig
 
 }  // namespace
 
+std::optional<reward::TaskRouter> dmoerm_router(const StudyCell& cell) {
+  return load_dmoerm(cell).router;
+}
+
 ScorerPointer make_dmoerm(const StudyCell& cell, const Method&) {
   return scorer_of(load_dmoerm(cell));
 }

@@ -103,7 +103,7 @@ ScorerPointer make_multi_objective(const StudyCell& cell, const Method&) {
     train_multi_objective(config, options).save(config.out / "model");
   });
   reward::DoubleLayerModel model = reward::DoubleLayerModel::load(made, cell.load_options());
-  model.router = reward::DoubleLayerModel::load(cell.dmoerm(), cell.load_options()).router;
+  model.router = dmoerm_router(cell);
   return std::make_unique<reward::Scorer>(std::move(model));
 }
 

@@ -26,7 +26,7 @@ ScorerPointer make_per_task(const StudyCell& cell, const Method&) {
     inner.aliases = task.aliases;
     model.tasks.push_back(std::move(inner));
   }
-  model.router = reward::DoubleLayerModel::load(cell.dmoerm(), cell.load_options()).router;
+  model.router = dmoerm_router(cell);
   return std::make_unique<reward::Scorer>(std::move(model));
 }
 

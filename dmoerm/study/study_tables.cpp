@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 
+#include "dmoerm/metrics/values.h"
 #include "dmoerm/study/study_report.h"
 
 namespace dmoerm::study {
@@ -27,9 +28,7 @@ std::string p_text(double p) {
 }
 
 double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value / static_cast<double>(values.size());
-  return values.empty() ? NAN : sum;
+  return values.empty() ? NAN : metrics::mean_value(values);
 }
 
 Cell number_cell(double value, const char* format = "{:.2f}") {

@@ -92,6 +92,27 @@ TEST(Chart, DrawsSeriesLegendAndAxisTitles) {
   EXPECT_THAT(svg, HasSubstr("rgb(213,  94,   0)"));
 }
 
+TEST(Chart, DrawsARowWithItsBand) {
+  Chart chart{"by method", "accuracy %", ""};
+  chart.kind = Chart::Kind::Rows;
+  chart.rows = {"first <method>", "second"};
+  chart.series = {{"", {{70, 0}, {75, 1}}, {{68, 72}, {75, 75}}}};
+  const std::string svg = draw_svg(chart, "c");
+  for (const char* text : {"first &lt;method", ">second<", ">accuracy %<"}) EXPECT_THAT(svg, HasSubstr(text));
+  EXPECT_EQ(count(svg, "<use xlink:href='#c_gpPt6' transform='translate("), 2u);  // one point a row
+}
+
+TEST(Chart, TurnsLongNamesOfColumns) {
+  Chart chart{"m", "", ""};
+  chart.kind = Chart::Kind::Matrix;
+  chart.rows = {"r"};
+  chart.categories = {"a", "b"};
+  chart.cells = {{1, 2}};
+  EXPECT_THAT(draw_svg(chart, "c"), Not(HasSubstr("rotate(30")));
+  chart.categories = {std::string(60, 'a'), std::string(60, 'b')};
+  EXPECT_THAT(draw_svg(chart, "c"), HasSubstr("rotate(30"));
+}
+
 TEST(Chart, LeavesOutWhatIsNotFinite) {
   const double nan = std::nan(""), infinite = INFINITY;
   Chart chart{"t",

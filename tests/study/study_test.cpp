@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <set>
 
+#include "dmoerm/data/split.h"
 #include "dmoerm/reward/scorer.h"
 #include "dmoerm/study/answer_pools.h"
 #include "dmoerm/study/rewards.h"
@@ -185,6 +187,31 @@ TEST_F(StudyTest, ConditionsChangeTheTrainingRecords) {
   }
   EXPECT_NEAR(records / kRecords, 0.5, 0.15);
   EXPECT_NEAR(turned / ranked, 0.25, 0.12);
+}
+
+TEST_F(StudyTest, AWarmStartLearnsFromPhase1Alone) {
+  const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
+  StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  cell.prepare();
+  std::set<std::string> expected, kept;
+  data::PreferenceReader all({directory_ / "data.jsonl"}), part({cell.phase1_records()});
+  for (data::PreferenceRecord record; all.next(record);)
+    if (data::split_position(data::prompt_hash(record), "phase") < 0.6) expected.insert(record.id);
+  for (data::PreferenceRecord record; part.next(record);) kept.insert(record.id);
+  EXPECT_EQ(kept, expected);
+  EXPECT_NEAR(static_cast<double>(kept.size()) / kRecords, 0.6, 0.15);
+}
+
+TEST_F(StudyTest, SetsAreReportedInTheStudysOrder) {
+  write_file_atomically(directory_ / "other.jsonl", read_file(directory_ / "dev.jsonl"));
+  const StudyConfig study =
+      load("methods = [\"single\"]\nreference = \"single\"\n[[evaluation]]\nname = \"zz\"\nfiles = [\"" +
+           (directory_ / "other.jsonl").string() + "\"]");
+  ASSERT_EQ(run(study), 0);
+  const StudyResults results = collect_results(study);
+  const std::string text = to_text(results, study);
+  EXPECT_LT(text.find("Accuracy on zz"), text.find("Accuracy on dev"));
+  EXPECT_THAT(to_html(study_report(results, study)), HasSubstr("On zz, the highest accuracy"));
 }
 
 TEST_F(StudyTest, AMethodThatFailsIsSaidAndTheOthersGoOn) {
