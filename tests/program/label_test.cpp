@@ -1,11 +1,8 @@
 // `dmoerm label` as users run it: over HTTP with a key in the environment, dry, and what labels are worth.
 #include <gmock/gmock.h>
 
-#include <array>
-#include <cstdio>
-#include <memory>
-
 #include "tests/label/http_fixture.h"
+#include "tests/program/program_fixture.h"
 
 namespace dmoerm::label {
 namespace {
@@ -17,15 +14,11 @@ class LabelProgram : public HttpLabelTest {
   void SetUp() override { make_world(4); }
   // What the program prints, errors too, and its exit status in status_.
   std::string run(const std::string& arguments) {
-    const std::string command = "cd " + directory_.string() +
-                                " && OPENAI_API_KEY=sk-secret " DMOERM_PROGRAM " label " + arguments +
-                                " 2>&1";
-    FILE* pipe = popen(command.c_str(), "r");
-    std::string text;
-    std::array<char, 4096> block;
-    while (const size_t got = fread(block.data(), 1, block.size(), pipe)) text.append(block.data(), got);
-    status_ = WEXITSTATUS(pclose(pipe));
-    return text;
+    const ProgramResult result =
+        run_shell("cd " + directory_.string() + " && OPENAI_API_KEY=sk-secret " DMOERM_PROGRAM " label " +
+                  arguments + " 2>&1");
+    status_ = result.status;
+    return result.output;
   }
   int status_ = 0;
 };

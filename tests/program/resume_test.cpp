@@ -11,10 +11,8 @@
 #include <set>
 #include <thread>
 
-#include "dmoerm/core/file.h"
 #include "dmoerm/core/hash.h"
-#include "dmoerm/data/world_files.h"
-#include "dmoerm/text/tokenizer_trainer.h"
+#include "tests/program/program_fixture.h"
 
 namespace dmoerm {
 namespace {
@@ -24,30 +22,7 @@ class ResumeTest : public ::testing::Test {
   static void SetUpTestSuite() {
     directory_ = fs::temp_directory_path() / fmt::format("dmoerm-resume-{}", getpid());
     remove_tree(directory_);
-    const data::World world({.seed = 5});
-    data::write_world(world, directory_ / "world",
-                      {.train = 24, .validation = 4, .test = 4, .pretraining = 200});
-    text::TokenizerTrainOptions tokenizer;
-    tokenizer.inputs = {directory_ / "world" / "pretraining.txt"};
-    tokenizer.output = directory_ / "tokenizer";
-    tokenizer.vocab_size = 400;
-    text::train_tokenizer(tokenizer);
-    write("base.toml", R"(
-out = "${dir}/base"
-tokenizer = "${dir}/tokenizer"
-token_budget = 1024
-[model]
-hidden_size = 16
-intermediate_size = 24
-layers = 2
-heads = 2
-[[data]]
-file = "${dir}/world/pretraining.txt"
-[train]
-max_steps = 12
-batch = 8
-checkpoint_seconds = 0
-)");
+    write_tiny_world(directory_, {.train = 24, .validation = 4, .test = 4, .pretraining = 200});
     write("run.toml", R"(
 kind = "double_layer"
 out = "${dir}/${name}"
@@ -85,7 +60,7 @@ name = "text"
 points = ["expressiveness", "readability", "logic"]
 aliases = ["roleplay", "subj_qa", "obj_qa"]
 )");
-    ASSERT_EQ(wait_for(start({"pretrain", path("base.toml"), "--set", set("dir", directory_.string())})), 0);
+    ASSERT_EQ(wait_for(start({"pretrain", path("base.toml")})), 0);
     ASSERT_EQ(wait_for(start({"label", "--data", path("world/train.jsonl"), "--judge", "world", "--tasks",
                               path("tasks.toml"), "--out", path("labels.jsonl")})),
               0);
@@ -190,9 +165,8 @@ TEST_F(ResumeTest, KilledInEveryPhaseEndsBitIdentical) {
 
 TEST_F(ResumeTest, PretrainingResumesBitIdentical) {
   const auto command = [&](const std::string& out, bool resume) {
-    std::vector<std::string> arguments = {
-        "pretrain", path("base.toml"),          "--threads", "1", "--set", set("dir", directory_.string()),
-        "--set",    "out=\"" + path(out) + "\""};
+    std::vector<std::string> arguments = {"pretrain", path("base.toml"), "--threads",
+                                          "1",        "--set",           "out=\"" + path(out) + "\""};
     if (resume) arguments.push_back("--resume");
     return arguments;
   };

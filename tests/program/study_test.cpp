@@ -3,13 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <fstream>
-
-#include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
-#include "dmoerm/data/world_files.h"
-#include "dmoerm/text/tokenizer_trainer.h"
+#include "tests/program/program_fixture.h"
 
 namespace dmoerm {
 namespace {
@@ -20,37 +15,17 @@ class StudyProgramTest : public testing::Test {
  protected:
   StudyProgramTest() : directory_(fs::temp_directory_path() / fmt::format("dmoerm-study-{}", getpid())) {
     remove_tree(directory_);
-    data::write_world(
-        data::World({.seed = 5}), directory_ / "world",
+    write_tiny_world(
+        directory_,
         {.train = 20, .validation = 1, .test = 4, .pretraining = 200, .pool_prompts = 1, .pool_answers = 40});
-    text::TokenizerTrainOptions tokenizer;
-    tokenizer.inputs = {directory_ / "world" / "pretraining.txt"};
-    tokenizer.output = directory_ / "tokenizer";
-    tokenizer.vocab_size = 400;
-    text::train_tokenizer(tokenizer);
-    write("base.toml", R"(
-out = "${d}/base"
-tokenizer = "${d}/tokenizer"
-token_budget = 1024
-[model]
-hidden_size = 16
-intermediate_size = 24
-layers = 1
-heads = 2
-[[data]]
-file = "${d}/world/pretraining.txt"
-[train]
-max_steps = 4
-batch = 8
-)");
     write("double.toml", R"(
 out = "unused"
-base = "${d}/base/model"
+base = "${dir}/base/model"
 chat_format = "plain"
 max_tokens = 128
-labels = ["${d}/labels.jsonl"]
+labels = ["${dir}/labels.jsonl"]
 [[data]]
-files = ["${d}/world/train.jsonl"]
+files = ["${dir}/world/train.jsonl"]
 [router]
 max_steps = 2
 [phase1]
@@ -63,45 +38,41 @@ max_steps = 2
     write("single.toml", R"(
 kind = "single"
 out = "unused"
-base = "${d}/base/model"
+base = "${dir}/base/model"
 chat_format = "plain"
 max_tokens = 128
 [[data]]
-files = ["${d}/world/train.jsonl"]
+files = ["${dir}/world/train.jsonl"]
 [train]
 max_steps = 2
 )");
     write("study.toml", R"(
-out = "${d}/out"
+out = "${dir}/out"
 methods = ["single", "dmoerm"]
 seeds = [1, 2]
-double_layer = "${d}/double.toml"
-single = "${d}/single.toml"
+double_layer = "${dir}/double.toml"
+single = "${dir}/single.toml"
 [[evaluation]]
 name = "test"
-files = ["${d}/world/test.jsonl"]
+files = ["${dir}/world/test.jsonl"]
 [[best_of_n]]
 name = "pool"
-files = ["${d}/world/pool.jsonl"]
+files = ["${dir}/world/pool.jsonl"]
 )");
   }
   ~StudyProgramTest() override { remove_tree(directory_); }
 
-  // `text` and the variable d.
+  // `text` and the variable dir.
   void write(const std::string& name, const std::string& text) const {
-    write_file_atomically(directory_ / name, text + "[vars]\nd = \"" + directory_.string() + "\"\n");
+    write_file_atomically(directory_ / name, text + "[vars]\ndir = \"" + directory_.string() + "\"\n");
   }
 
   // Standard output; the exit status in `status_`.
   std::string run(const std::string& arguments) {
-    const std::string command =
-        fmt::format("{} {} 2>{}", DMOERM_PROGRAM, arguments, (directory_ / "log").string());
-    std::FILE* pipe = popen(command.c_str(), "r");
-    std::string text;
-    char buffer[4096];
-    for (size_t count; (count = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) text.append(buffer, count);
-    status_ = WEXITSTATUS(pclose(pipe));
-    return text;
+    const ProgramResult result =
+        run_shell(fmt::format("{} {} 2>{}", DMOERM_PROGRAM, arguments, (directory_ / "log").string()));
+    status_ = result.status;
+    return result.output;
   }
 
   fs::path directory_;
@@ -140,8 +111,11 @@ TEST_F(StudyProgramTest, ProcessesShareTheRuns) {
   write_file_atomically(directory_ / "rb.jsonl",
                         R"({"prompt": "a", "chosen": "b", "rejected": "c", "subset": "alpacaeval-easy"})"
                         "\n");
-  run("eval --model " + model.string() + " --data " + d + "/rb.jsonl --reward-bench " + d + "/rb.json");
+  const std::string table_and_scores =
+      run("eval --model " + model.string() + " --data " + d + "/rb.jsonl --reward-bench " + d + "/rb.json");
   ASSERT_EQ(status_, 0) << read_file(directory_ / "log");
+  EXPECT_THAT(table_and_scores, HasSubstr("RewardBench: Chat "));
+  EXPECT_THAT(table_and_scores, HasSubstr("no overall score: subsets are missing"));
   EXPECT_TRUE(load_json(directory_ / "rb.json").contains("alpacaeval-easy"));
 }
 
