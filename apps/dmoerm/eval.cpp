@@ -30,6 +30,16 @@ std::string notes(const metrics::Evaluation& result) {
   return text + "\n";
 }
 
+// "RewardBench: Chat 90.1%, Safety 80.2%, no overall score: subsets are missing"
+std::string leaderboard(const metrics::RewardBenchScores& scores) {
+  std::vector<std::string> parts;
+  for (const auto& [section, score] : scores.sections)
+    parts.push_back(fmt::format("{} {:.1f}%", section, 100 * score));
+  parts.push_back(scores.overall ? fmt::format("overall {:.1f}%", 100 * *scores.overall)
+                                 : "no overall score: subsets are missing");
+  return fmt::format("RewardBench: {}\n", fmt::join(parts, ", "));
+}
+
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
@@ -55,14 +65,19 @@ void add_eval_command(CLI::App& app) {
         rows.push_back({record.task, rewards, record.ranks, record.id});
       };
     const auto result = metrics::evaluate(*scorer, flags->evaluation);
+    std::optional<metrics::RewardBenchScores> scores;
     if (!flags->reward_bench.empty()) {
-      const Json scores = metrics::reward_bench(rows).to_json(flags->model.model.string());
-      write_file_atomically(flags->reward_bench, dump_json(scores, 2) + "\n");
+      scores = metrics::reward_bench(rows);
+      write_file_atomically(flags->reward_bench,
+                            dump_json(scores->to_json(flags->model.model.string()), 2) + "\n");
     }
     if (flags->json) {
-      std::cout << dump_json(result.to_json(flags->evaluation.seed), 2) << "\n";
+      Json json = result.to_json(flags->evaluation.seed);
+      if (scores) json["reward_bench"] = scores->summary();
+      std::cout << dump_json(json, 2) << "\n";
     } else {
       std::cout << result.to_table(flags->evaluation.seed) << notes(result);
+      if (scores) std::cout << leaderboard(*scores);
     }
   });
 }

@@ -212,6 +212,10 @@ Json RewardBenchScores::to_json(const std::string& model, const std::string& mod
   return json;
 }
 
+Json RewardBenchScores::summary() const {
+  return {{"sections", Json(sections)}, {"overall", overall ? Json(*overall) : Json()}};
+}
+
 RewardBenchScores reward_bench(std::span<const RewardBenchRow> rows) {
   const bool pairs = std::ranges::all_of(
       rows, [](const RewardBenchRow& row) { return row.ranks.size() == 2 && row.ranks[0] != row.ranks[1]; });

@@ -37,6 +37,9 @@ struct RewardBenchScores {
   // (Sections and overall scores are not in it.)
   Json to_json(const std::string& model, const std::string& model_type = "Seq. Classifier",
                const std::string& chat_template = "tokenizer") const;
+  // What the leaderboard shows: {"sections": {name: score}, "overall": score, or null where a subset is
+  // missing}.
+  Json summary() const;
 };
 
 // RewardBench 1: accuracy of pairs. Sections weigh their subsets by the benchmark's number of prompts

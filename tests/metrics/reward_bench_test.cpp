@@ -81,6 +81,8 @@ TEST(RewardBench1, ScoresAPublishedResult) {
   double sum = 0;
   for (const auto& [name, score] : scores.sections) sum += score;
   EXPECT_NEAR(scores.overall.value(), sum / 4, 1e-14);
+  EXPECT_NEAR(scores.summary()["overall"].get<double>(), sum / 4, 1e-14);
+  EXPECT_EQ(scores.summary()["sections"].size(), 4u);
 }
 
 TEST(RewardBench1, ATieIsWrongAndTheOrderOfAnswersIsFree) {
@@ -91,6 +93,7 @@ TEST(RewardBench1, ATieIsWrongAndTheOrderOfAnswersIsFree) {
   EXPECT_EQ(scores.sections.size(), 1u);  // of the subset that is there
   EXPECT_EQ(scores.sections.at("Reasoning"), 0.5);
   EXPECT_FALSE(scores.overall);
+  EXPECT_TRUE(scores.summary()["overall"].is_null());
 }
 
 TEST(RewardBench1, RefusesBadInput) {
