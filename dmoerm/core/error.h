@@ -11,10 +11,11 @@
 
 namespace dmoerm {
 
-// Bad input or a failed operation. what() is one line: "[part] message: found …, expected …".
+// Bad input or a failed operation. what() is one line, "[part] message: found …, expected …": control
+// characters of quoted input are shown as \n, \t or \x1b.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(std::string_view text);
 };
 
 // Throws Error with the text "[part] message". `part` is the piece that refuses: "config", "tokenizer", a
