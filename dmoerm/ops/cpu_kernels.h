@@ -1,6 +1,6 @@
-// The float32 inner loops of the CPU ops. One source (*.inc) is compiled for several instruction sets, and
-// the best that the processor has is chosen when the program runs. Everything here is single-threaded and
-// works on raw rows.
+// The inner loops of the CPU ops, in float32; some read and write bfloat16. One source (*.inc) is compiled
+// for several instruction sets, and the best that the processor has is chosen when the program runs.
+// Everything here is single-threaded and works on raw rows.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,11 @@ namespace dmoerm::ops {
 
 inline constexpr int64_t kKeyBlock = 64;        // most keys that attention handles at once
 inline constexpr int64_t kQueryBlockRows = 48;  // aim for (query, head) rows in one attention task
+
+// The bits of one, the upper half of a float32. Read exactly, written rounded to nearest, ties to even.
+struct Bfloat16 {
+  uint16_t bits;
+};
 
 // Consecutive keys of one segment. Its transposed panel is [channels, padded], where padded is `count`
 // rounded up to the vector width.
@@ -79,6 +84,9 @@ struct CpuKernels {
   void (*swiglu_forward)(const float* gate, const float* up, float* y, int64_t count);
   void (*swiglu_backward)(const float* gate, const float* up, const float* grad_y, float* grad_gate,
                           float* grad_up, int64_t count);
+  void (*swiglu_forward_bfloat16)(const Bfloat16* gate, const Bfloat16* up, Bfloat16* y, int64_t count);
+  void (*swiglu_backward_bfloat16)(const Bfloat16* gate, const Bfloat16* up, const Bfloat16* grad_y,
+                                   Bfloat16* grad_gate, Bfloat16* grad_up, int64_t count);
   void (*adamw)(float* parameter, const float* gradient, float* first, float* second, int64_t count,
                 const AdamWConstants&);
   double (*sum_of_squares)(const float* x, int64_t count);
@@ -89,6 +97,8 @@ struct CpuKernels {
   // k]
   void (*weighted_rows)(const float* x, const int64_t* slots, const float* weights, float* y, int64_t rows,
                         int64_t k, int64_t width);
+  void (*weighted_rows_bfloat16)(const Bfloat16* x, const int64_t* slots, const float* weights, Bfloat16* y,
+                                 int64_t rows, int64_t k, int64_t width);
   void (*exp)(const float* x, float* y, int64_t count);  // error at most 2 units in the last place
 };
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
@@ -37,7 +37,7 @@ torch::ScalarType sum_type(const Tensor& x) {
 }
 
 bool runs_on_kernels(const Tensor& x) {
-  return x.device().is_cpu() && x.scalar_type() == torch::kFloat32;
+  return x.device().is_cpu() && (x.scalar_type() == torch::kFloat32 || x.scalar_type() == torch::kBFloat16);
 }
 
 // y[t] = sum over j of weight[t, j] * x[slot[t, j]].
@@ -46,13 +46,18 @@ Tensor weighted_rows(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& 
   if (runs_on_kernels(x_ND)) {
     const Tensor x = x_ND.contiguous(), weight = weight_Tk.to(torch::kFloat32).contiguous();
     const Tensor y_TD = torch::empty({num_rows, width}, x.options());
-    const float *from = x.data_ptr<float>(), *factors = weight.data_ptr<float>();
+    const float* factors = weight.data_ptr<float>();
     const int64_t* slots = slot_Tk.data_ptr<int64_t>();
-    float* to = y_TD.data_ptr<float>();
-    at::parallel_for(0, num_rows, 1 + 16384 / (width * top_k + 1), [&](int64_t begin, int64_t end) {
-      cpu_kernels().weighted_rows(from, slots + begin * top_k, factors + begin * top_k, to + begin * width,
-                                  end - begin, top_k, width);
-    });
+    const auto run = [&](auto kernel, const auto* from, auto* to) {
+      at::parallel_for(0, num_rows, 1 + 16384 / (width * top_k + 1), [&](int64_t begin, int64_t end) {
+        kernel(from, slots + begin * top_k, factors + begin * top_k, to + begin * width, end - begin, top_k,
+               width);
+      });
+    };
+    if (x.scalar_type() == torch::kFloat32)
+      run(cpu_kernels().weighted_rows, x.data_ptr<float>(), y_TD.data_ptr<float>());
+    else
+      run(cpu_kernels().weighted_rows_bfloat16, bfloat16_data(x), bfloat16_data(y_TD));
     return y_TD;
   }
   if (on_cuda(x_ND)) return weighted_rows_cuda(x_ND, weight_Tk, slot_Tk);

@@ -1,7 +1,7 @@
 #include "dmoerm/ops/swiglu.h"
 
 #include "dmoerm/core/error.h"
-#include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cuda_ops.h"
 
 namespace dmoerm::ops {
@@ -36,25 +36,35 @@ class SwigluCpu : public torch::autograd::Function<SwigluCpu> {
   static Tensor forward(AutogradContext* context, const Tensor& gate_TF, const Tensor& up_TF) {
     const Tensor gate = with_plain_rows(gate_TF), up = with_plain_rows(up_TF);
     const Tensor y = torch::empty(gate.sizes(), gate.options());
-    const float *gate_data = gate.data_ptr<float>(), *up_data = up.data_ptr<float>();
-    float* y_data = y.data_ptr<float>();
-    for_parts(gate, up, [&](int64_t from_gate, int64_t from_up, int64_t to, int64_t count) {
-      cpu_kernels().swiglu_forward(gate_data + from_gate, up_data + from_up, y_data + to, count);
-    });
+    const auto run = [&](auto kernel, const auto* gate_data, const auto* up_data, auto* y_data) {
+      for_parts(gate, up, [&](int64_t from_gate, int64_t from_up, int64_t to, int64_t count) {
+        kernel(gate_data + from_gate, up_data + from_up, y_data + to, count);
+      });
+    };
+    if (gate.scalar_type() == torch::kFloat32)
+      run(cpu_kernels().swiglu_forward, gate.data_ptr<float>(), up.data_ptr<float>(), y.data_ptr<float>());
+    else
+      run(cpu_kernels().swiglu_forward_bfloat16, bfloat16_data(gate), bfloat16_data(up), bfloat16_data(y));
     context->save_for_backward({gate, up});
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor grad_y = grads[0].contiguous();
+    const Tensor &gate = saved[0], &up = saved[1], grad_y = grads[0].contiguous();
     const Tensor grad_gate = torch::empty_like(grad_y), grad_up = torch::empty_like(grad_y);
-    const float *gate = saved[0].data_ptr<float>(), *up = saved[1].data_ptr<float>(),
-                *y = grad_y.data_ptr<float>();
-    float *to_gate = grad_gate.data_ptr<float>(), *to_up = grad_up.data_ptr<float>();
-    for_parts(saved[0], saved[1], [&](int64_t from_gate, int64_t from_up, int64_t at, int64_t count) {
-      cpu_kernels().swiglu_backward(gate + from_gate, up + from_up, y + at, to_gate + at, to_up + at, count);
-    });
+    const auto run = [&](auto kernel, const auto* gate_data, const auto* up_data, const auto* y,
+                         auto* to_gate, auto* to_up) {
+      for_parts(gate, up, [&](int64_t from_gate, int64_t from_up, int64_t at, int64_t count) {
+        kernel(gate_data + from_gate, up_data + from_up, y + at, to_gate + at, to_up + at, count);
+      });
+    };
+    if (gate.scalar_type() == torch::kFloat32)
+      run(cpu_kernels().swiglu_backward, gate.data_ptr<float>(), up.data_ptr<float>(),
+          grad_y.data_ptr<float>(), grad_gate.data_ptr<float>(), grad_up.data_ptr<float>());
+    else
+      run(cpu_kernels().swiglu_backward_bfloat16, bfloat16_data(gate), bfloat16_data(up),
+          bfloat16_data(grad_y), bfloat16_data(grad_gate), bfloat16_data(grad_up));
     return {grad_gate, grad_up};
   }
 };
@@ -68,9 +78,10 @@ Tensor swiglu_reference(const Tensor& gate_TF, const Tensor& up_TF) {
 Tensor swiglu(const Tensor& gate_TF, const Tensor& up_TF) {
   DMOERM_ASSERT(gate_TF.sizes() == up_TF.sizes());
   if (on_cuda(gate_TF)) return swiglu_cuda(gate_TF, up_TF);
-  const bool cpu_float = gate_TF.device().is_cpu() && gate_TF.scalar_type() == torch::kFloat32 &&
-                         up_TF.scalar_type() == torch::kFloat32;
-  if (!cpu_float) return swiglu_reference(gate_TF, up_TF);
+  const torch::ScalarType type = gate_TF.scalar_type();
+  const bool has_kernel = gate_TF.device().is_cpu() && type == up_TF.scalar_type() &&
+                          (type == torch::kFloat32 || type == torch::kBFloat16);
+  if (!has_kernel) return swiglu_reference(gate_TF, up_TF);
   return SwigluCpu::apply(gate_TF, up_TF);
 }
 

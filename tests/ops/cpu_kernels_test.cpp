@@ -1,5 +1,5 @@
 // The kernels of every instruction set that this processor has (the ops themselves use only the best).
-#include "dmoerm/ops/cpu_kernels.h"
+#include "dmoerm/ops/cpu_float.h"
 
 #include <cmath>
 #include <limits>
@@ -113,6 +113,59 @@ TEST_P(Kernels, ElementwiseEqualsThePlainestSet) {
   };
   const auto expected = run(*usable().front()), actual = run(*GetParam());
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_LT(relative_error(actual[i], expected[i]), 1e-6) << i;
+}
+
+// In bfloat16 they give the float32 result of the same numbers, rounded as LibTorch rounds.
+TEST_P(Kernels, Bfloat16IsFloat32Rounded) {
+  const CpuKernels& kernels = *GetParam();
+  const int64_t rows = 5, width = 38, k = 3;
+  torch::manual_seed(6);
+  const auto half = [](const Tensor& x) { return x.to(torch::kBFloat16); };
+  const auto zeros = [&] { return torch::zeros({rows, width}, torch::kBFloat16); };
+  const auto wide = [](const Tensor& x) { return x.to(torch::kFloat32); };
+  const auto data = [](const Tensor& x) { return x.data_ptr<float>(); };
+  const Tensor gate = half(torch::randn({rows, width}) * 5), up = half(torch::randn({rows, width})),
+               grad = half(torch::randn({rows, width}));
+  const Tensor wide_gate = wide(gate), wide_up = wide(up), wide_grad = wide(grad);
+  const Tensor y = zeros(), grad_gate = zeros(), grad_up = zeros();
+  const Tensor expected = torch::empty({rows, width}), expected_gate = torch::empty({rows, width}),
+               expected_up = torch::empty({rows, width});
+  kernels.swiglu_forward_bfloat16(bfloat16_data(gate), bfloat16_data(up), bfloat16_data(y), rows * width);
+  kernels.swiglu_forward(data(wide_gate), data(wide_up), data(expected), rows * width);
+  EXPECT_TRUE(torch::equal(y, half(expected)));
+  kernels.swiglu_backward_bfloat16(bfloat16_data(gate), bfloat16_data(up), bfloat16_data(grad),
+                                   bfloat16_data(grad_gate), bfloat16_data(grad_up), rows * width);
+  kernels.swiglu_backward(data(wide_gate), data(wide_up), data(wide_grad), data(expected_gate),
+                          data(expected_up), rows * width);
+  EXPECT_TRUE(torch::equal(grad_gate, half(expected_gate)));
+  EXPECT_TRUE(torch::equal(grad_up, half(expected_up)));
+
+  const std::vector<int64_t> slots = {0, 1, 2, -1, 4, 0, 3, 3, 3, -1, -1, -1, 4, -1, 1};
+  const Tensor weights = torch::rand({rows, k});
+  kernels.weighted_rows_bfloat16(bfloat16_data(gate), slots.data(), data(weights), bfloat16_data(y), rows, k,
+                                 width);
+  kernels.weighted_rows(data(wide_gate), slots.data(), data(weights), data(expected), rows, k, width);
+  EXPECT_TRUE(torch::equal(y, half(expected)));
+}
+
+TEST_P(Kernels, Bfloat16RoundsToNearestEvenAndKeepsWhatIsNotFinite) {
+  // One times each number, through the weighted sum: exact ties, overflow, infinities, NaN.
+  const Tensor weight = torch::tensor({1.00390625f, 1.01171875f, -1.00390625f, 3.4e38f, 1.f, 1e-40f});
+  const Tensor one = torch::ones({1, 1}, torch::kBFloat16), y = torch::zeros({6, 1}, torch::kBFloat16);
+  const std::vector<int64_t> slots(6, 0);
+  GetParam()->weighted_rows_bfloat16(bfloat16_data(one), slots.data(), weight.data_ptr<float>(),
+                                     bfloat16_data(y), 6, 1, 1);
+  EXPECT_TRUE(torch::equal(y.flatten(), weight.to(torch::kBFloat16)));
+  EXPECT_EQ(y[0].item<float>(), 1.f);
+  EXPECT_EQ(y[1].item<float>(), 1.015625f);
+  const Tensor odd = torch::tensor({std::nanf(""), INFINITY, -INFINITY}).to(torch::kBFloat16).unsqueeze(1);
+  const Tensor same = torch::zeros({3, 1}, torch::kBFloat16), ones = torch::ones({3});
+  const std::vector<int64_t> each = {0, 1, 2};
+  GetParam()->weighted_rows_bfloat16(bfloat16_data(odd), each.data(), ones.data_ptr<float>(),
+                                     bfloat16_data(same), 3, 1, 1);
+  EXPECT_TRUE(same[0].isnan().item<bool>());
+  EXPECT_EQ(same[1].item<float>(), INFINITY);
+  EXPECT_EQ(same[2].item<float>(), -INFINITY);
 }
 
 }  // namespace
