@@ -23,7 +23,10 @@ struct Phase3 {
             draw_pairs(setting.phase3_pairs, setting.lengths, decoder.config().vocab_size, setting.seed)),
         padded(decoder),
         sequences(workload.sequences()),
-        epochs(setting.phase3_epochs) {}
+        start(setting.experts, decoder.config().hidden_size, 1),
+        epochs(setting.phase3_epochs) {
+    start.to(decoder.device());
+  }
 
   Tensor states() const { return reward::packed_states(decoder, &experts, workload.spans()); }
   // A pair at a time, an expert after another, as the published code does.
@@ -45,16 +48,15 @@ struct Phase3 {
   Workload workload;
   PaddedEager padded;
   std::vector<Sequence> sequences;
+  reward::Aggregator start;
   int64_t epochs;
 };
 
 class AggregatorTraining {
  public:
-  explicit AggregatorTraining(const Phase3& phase)
-      : aggregator_(static_cast<int64_t>(phase.experts.experts.size()), phase.decoder.config().hidden_size,
-                    1) {
+  explicit AggregatorTraining(const Phase3& phase) : aggregator_(phase.start) {
     for (auto& [name, parameter] : aggregator_.parameters()) {
-      parameter = parameter.to(phase.decoder.device());
+      parameter = parameter.clone();
       parameters_.push_back(parameter.set_requires_grad(true));
       first_moments_.push_back(torch::zeros_like(parameter));
       second_moments_.push_back(torch::zeros_like(parameter));

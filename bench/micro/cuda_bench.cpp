@@ -1,6 +1,7 @@
 // Element-wise ops and the optimizer on a GPU: bytes that must be read and written at least, a second. `copy`
 // is the ceiling.
 #include "dmoerm/ops/adamw.h"
+#include "dmoerm/ops/ranking_loss.h"
 #include "dmoerm/ops/rms_norm.h"
 #include "dmoerm/ops/rotary.h"
 #include "dmoerm/ops/swiglu.h"
@@ -10,6 +11,8 @@ namespace dmoerm::bench {
 namespace {
 
 constexpr int64_t kGpuRows = 16384, kGpuWidth = 2048, kGpuInner = 5504;
+constexpr int64_t kLossRows =
+    64;  // rewards of a step, with twice as many edges: a launch's time is what counts
 
 Tensor draw_gpu(torch::IntArrayRef sizes, bool gradient) {
   const auto options = torch::TensorOptions(torch::kCUDA).dtype(torch::kBFloat16);
@@ -76,6 +79,21 @@ void register_gpu_ops() {
       return [x = in[0]] { return ops::swiglu_halves(x); };
     });
   }
+  for (const bool kernel : {true, false})
+    for (const bool backward : {false, true})
+      add_gpu(kernel ? "ranking_loss" : "ranking_loss_plain", 26 * kLossRows, backward,
+              [kernel](auto& in, bool gradient) {
+                const auto options = torch::TensorOptions(torch::kCUDA);
+                in = {torch::randn({kLossRows}, options).set_requires_grad(gradient)};
+                const auto rows = [&] {
+                  return torch::randint(kLossRows, {2 * kLossRows}, options.dtype(torch::kInt64));
+                };
+                const ops::RankingEdges edges = {rows(), rows(), torch::rand({2 * kLossRows}, options),
+                                                 torch::zeros({2 * kLossRows}, options)};
+                return [x = in[0], edges, kernel] {
+                  return kernel ? ops::ranking_loss(x, edges) : ops::ranking_loss_reference(x, edges);
+                };
+              });
   for (const bool norm : {false, true})
     benchmark::RegisterBenchmark(norm ? "cuda/global_norm" : "cuda/adamw", gpu_optimizer, norm)
         ->UseRealTime()

@@ -7,6 +7,8 @@
 #include "dmoerm/ops/adamw.h"
 #include "dmoerm/ops/cpu_kernels.h"
 #include "dmoerm/ops/group_attention.h"
+#include "dmoerm/ops/moe_dispatch.h"
+#include "dmoerm/ops/ranking_loss.h"
 #include "dmoerm/ops/rms_norm.h"
 
 namespace dmoerm::ops {
@@ -34,7 +36,10 @@ bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI);
 // times its rows: [O, N], [N, I] -> [E, O, I]. end_E: int32, the end of each group among the N.
 Tensor grouped_mm_cuda(const Tensor& x, const Tensor& y, const Tensor& end_E);
 Tensor float32_mm_cuda(const Tensor& x, const Tensor& y);  // of bfloat16 or float16
-bool takes_top_k(const Tensor& x_TE);                      // float32 with at most 512 columns
+// Assignments on a GPU, with at most 1024 experts, and at least one.
+bool takes_dispatch(const Tensor& expert_Tk, int64_t num_experts);
+Dispatch dispatch_cuda(const Tensor& expert_Tk, int64_t num_experts);
+bool takes_top_k(const Tensor& x_TE);  // float32 with at most 512 columns
 Tensor top_k_cuda(const Tensor& x_TE, int64_t k);
 // Whether the next two take rows like x's: those of on_cuda() whose size is a multiple of 16 bytes.
 bool takes_moe_rows(const Tensor& x_TD);
@@ -45,6 +50,8 @@ struct CombineGradients {
 CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
                                             const Tensor& weight_Tk, const Tensor& place_N, bool for_y,
                                             bool for_weight);
+Tensor ranking_loss_cuda(const Tensor& reward_R, const RankingEdges& edges,
+                         const RankingLossOptions& options);
 AdamWConstants adamw_constants(const AdamWStep& step, double grad_scale);  // for the CPU too
 void adamw_cuda_(std::span<AdamWSlot> slots, const AdamWStep& step);
 Tensor global_norm_cuda(std::span<const Tensor> gradients);

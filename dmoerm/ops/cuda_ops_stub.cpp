@@ -13,6 +13,9 @@ namespace {
 bool on_cuda(const Tensor&) {
   return false;
 }
+bool takes_dispatch(const Tensor&, int64_t) {
+  return false;
+}
 bool takes_top_k(const Tensor&) {
   return false;
 }
@@ -64,6 +67,12 @@ Tensor top_k_cuda(const Tensor&, int64_t) {
   without_cuda();
 }
 void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {
+  without_cuda();
+}
+Dispatch dispatch_cuda(const Tensor&, int64_t) {
+  without_cuda();
+}
+Tensor ranking_loss_cuda(const Tensor&, const RankingEdges&, const RankingLossOptions&) {
   without_cuda();
 }
 Tensor global_norm_cuda(std::span<const Tensor>) {

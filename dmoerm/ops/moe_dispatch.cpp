@@ -139,8 +139,8 @@ std::vector<int64_t> Dispatch::rows() const {
 
 Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity) {
   DMOERM_ASSERT(expert_Tk.dim() == 2 && expert_Tk.scalar_type() == torch::kInt64);
-  if (expert_Tk.is_cuda() && expert_Tk.numel() > 0 && capacity.rows == 0)
-    return dispatch_by_sort(expert_Tk, num_experts);
+  if (capacity.rows == 0 && takes_dispatch(expert_Tk, num_experts))
+    return dispatch_cuda(expert_Tk, num_experts);
   const Tensor host_Tk = expert_Tk.cpu().contiguous();
   const int64_t num_rows = host_Tk.size(0), top_k = host_Tk.size(1);
   const int64_t* expert = host_Tk.data_ptr<int64_t>();
@@ -159,15 +159,6 @@ Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& 
     slots[place] = slot;
   }
   return {std::move(offsets), place_N.to(expert_Tk.device()), slot_Tk.to(expert_Tk.device())};
-}
-
-Dispatch dispatch_by_sort(const Tensor& expert_Tk, int64_t num_experts) {
-  const auto [expert_N, place_N] = expert_Tk.flatten().to(torch::kInt32).sort(/*stable=*/true, 0, false);
-  const Tensor number_E = torch::arange(num_experts, expert_N.options());
-  Tensor end_E = torch::searchsorted(expert_N, number_E, /*out_int32=*/true, /*right=*/true);
-  const Tensor slot_N = torch::empty_like(place_N);
-  slot_N.index_copy_(0, place_N, torch::arange(place_N.numel(), place_N.options()));
-  return {GroupOffsets(std::move(end_E)), place_N, slot_N.view_as(expert_Tk)};
 }
 
 Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan) {

@@ -33,11 +33,9 @@ struct Capacity {
 // Rows of an expert at capacity factor c: ceil(c * T * k / E).
 int64_t expert_capacity(double factor, int64_t num_rows, int64_t top_k, int64_t num_experts);
 
-// expert_Tk [T, k] int64, from 0 to below num_experts. With a capacity it is sorted on the host, which then
-// waits for the device.
+// expert_Tk [T, k] int64, from 0 to below num_experts. With a capacity, or more than 1024 experts, it is
+// sorted on the host, which then waits for the device.
 Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity = {});
-// The same without a capacity in plain operations, where expert_Tk lies; waits for nothing.
-Dispatch dispatch_by_sort(const Tensor& expert_Tk, int64_t num_experts);
 
 // x_TD [T, D] -> the sorted rows [N, D].
 Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan);

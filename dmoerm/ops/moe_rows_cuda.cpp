@@ -1,6 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "dmoerm/ops/cuda/dispatch.h"
 #include "dmoerm/ops/cuda/moe.h"
 #include "dmoerm/ops/cuda_ops.h"
 #include "dmoerm/ops/launch_cuda.h"
@@ -15,6 +16,24 @@ Tensor loadable_rows(const Tensor& x) {
 }
 
 }  // namespace
+
+bool takes_dispatch(const Tensor& expert_Tk, int64_t num_experts) {
+  return expert_Tk.is_cuda() && expert_Tk.numel() > 0 && num_experts <= kMostSortedExperts;
+}
+
+Dispatch dispatch_cuda(const Tensor& expert_Tk, int64_t num_experts) {
+  const Tensor expert = expert_Tk.contiguous(), place_N = at::empty({expert.numel()}, expert.options()),
+               slot_Tk = at::empty(expert.sizes(), expert.options());
+  const auto int32 = expert.options().dtype(torch::kInt32);
+  const Tensor end_E = at::empty({num_experts}, int32),
+               scratch = at::empty({num_experts * sort_blocks(expert.numel())}, int32);
+  check_cuda(
+      sort_assignments({expert.data_ptr<int64_t>(), place_N.data_ptr<int64_t>(), slot_Tk.data_ptr<int64_t>(),
+                        end_E.data_ptr<int32_t>(), scratch.data_ptr<int32_t>(), expert.numel(), num_experts},
+                       current_stream(expert)),
+      "dispatch");
+  return {GroupOffsets(end_E), place_N, slot_Tk};
+}
 
 bool takes_moe_rows(const Tensor& x_TD) {
   return on_cuda(x_TD) && x_TD.size(1) * x_TD.element_size() % 16 == 0;

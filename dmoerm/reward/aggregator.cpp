@@ -81,6 +81,10 @@ void Aggregator::fold_standardisation(const Tensor& mean_KD, const Tensor& std_K
   weight = folded.to(weight.options());
 }
 
+void Aggregator::to(torch::Device device) {
+  for (auto& [name, parameter] : parameters_) parameter = parameter.to(device);
+}
+
 Aggregator Aggregator::load(const std::filesystem::path& file, int64_t num_experts, int64_t width,
                             torch::Device device) {
   const std::map<std::string, std::vector<int64_t>> expected = {{"fc1.weight", {width, num_experts * width}},

@@ -32,6 +32,8 @@ class Aggregator {
 
   int64_t num_experts() const { return num_experts_; }
   int64_t width() const { return width_; }
+  torch::Device device() const { return parameters_.at("fc1.weight").device(); }
+  void to(torch::Device device);
   // By their names on disk: fc1.weight [D, K*D], fc1.bias [D], prelu.weight [1], fc2.weight [1, D], fc2.bias
   // [1].
   NamedTensors& parameters() { return parameters_; }

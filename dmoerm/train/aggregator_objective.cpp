@@ -1,12 +1,16 @@
 #include "dmoerm/train/aggregator_objective.h"
 
-namespace dmoerm::train {
+#include "dmoerm/core/device_memory.h"
 
+namespace dmoerm::train {
 AggregatorObjective::AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples,
                                          AggregatorOptions options)
-    : aggregator_(aggregator), examples_(examples), options_(options) {
-  mean_KD_ = examples.z_RKD.mean(0);
-  std_KD_ = examples.z_RKD.std(0, /*unbiased=*/false).clamp_min(1e-6);
+    : aggregator_(aggregator),
+      examples_(examples),
+      states_(examples.z_RKD, aggregator.device(), free_device_memory(aggregator.device()) / 2),
+      options_(options) {
+  mean_KD_ = states_.states().mean(0).to(states_.device());
+  std_KD_ = states_.states().std(0, /*unbiased=*/false).clamp_min(1e-6).to(states_.device());
   aggregator_.fold_standardisation(-mean_KD_ / std_KD_, 1 / std_KD_);
   for (auto& [name, parameter] : aggregator_.parameters()) {
     start_[name] = parameter.detach().clone();
@@ -27,9 +31,11 @@ NamedParameters AggregatorObjective::parameters(int64_t) {
 }
 
 std::pair<Tensor, reward::RankingEdges> AggregatorObjective::rewards(const EdgeLists& groups) const {
-  RowBatch batch = rows_of(groups);
-  const Tensor z_RKD = examples_.z_RKD.index_select(0, batch.row_R);
-  return {aggregator_.forward((z_RKD - mean_KD_) / std_KD_), std::move(batch.edges)};
+  RowBatch batch = rows_of(groups, states_.device());
+  std::vector<Tensor> rewards;
+  for (const Tensor& row_N : batch.row_R.split(kStatesAtOnce))
+    rewards.push_back(aggregator_.forward((states_.rows(row_N) - mean_KD_) / std_KD_));
+  return {torch::cat(rewards), std::move(batch.edges)};
 }
 
 StepResult AggregatorObjective::accumulate(const StepRequest& request) {

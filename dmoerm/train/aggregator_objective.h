@@ -18,7 +18,8 @@ struct AggregatorOptions {
 
 class AggregatorObjective : public Objective {
  public:
-  // Trains `aggregator` in place; call finish() when done, which returns it to unstandardised inputs.
+  // Trains `aggregator` in place, on the device of its parameters; call finish() when done, which returns it
+  // to unstandardised inputs.
   AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples,
                       AggregatorOptions options);
   void finish();
@@ -38,6 +39,7 @@ class AggregatorObjective : public Objective {
 
   reward::Aggregator& aggregator_;
   const StateExamples& examples_;
+  DeviceRows states_;
   AggregatorOptions options_;
   Tensor mean_KD_, std_KD_;
   NamedTensors start_;

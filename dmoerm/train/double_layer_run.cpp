@@ -155,7 +155,7 @@ class DoubleLayerRun {
     const std::string stage = "phase3/" + model.task;
     const StateExamples states = compute_states(context_, stage, model.decoder(), model.expert_set(), split,
                                                 config_.phase2.preference.token_budget);
-    const Tensor head_KD = model.heads().cpu();
+    const Tensor head_KD = model.heads();
     const LinearFit fit = fit_linear(states, head_KD);
     std::vector<std::string> points;
     for (const reward::CapabilityExpert& expert : model.experts) points.push_back(expert.point);

@@ -3,11 +3,14 @@
 #include "dmoerm/core/error.h"
 
 namespace dmoerm::train {
-
 LinearFit fit_linear(const StateExamples& examples, const Tensor& head_KD, double l2) {
   torch::NoGradGuard no_grad;
   const int64_t num_experts = head_KD.size(0);
-  const Tensor score_RK = (examples.z_RKD * head_KD.cpu().unsqueeze(0)).sum(-1).to(torch::kFloat64).cpu();
+  const Tensor head_1KD = head_KD.cpu().unsqueeze(0);
+  std::vector<Tensor> scores;
+  for (const Tensor& z_RKD : examples.z_RKD.split(kStatesAtOnce))
+    scores.push_back((z_RKD * head_1KD).sum(-1));
+  const Tensor score_RK = torch::cat(scores).to(torch::kFloat64);
   const Tensor mean_K = score_RK.mean(0);
   const Tensor std_K = score_RK.std(0, /*unbiased=*/false).clamp_min(1e-12);
   const Tensor standard_RK = (score_RK - mean_K) / std_K;

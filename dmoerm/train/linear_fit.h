@@ -9,6 +9,8 @@
 
 namespace dmoerm::train {
 
+constexpr int64_t kStatesAtOnce = 4096;  // rows of a mapped file that are worked on at a time
+
 // Answers' states under K experts, and the preferences between them: what phase 3 learns from.
 struct StateExamples {
   Tensor z_RKD;  // float32; may be a memory-mapped file

@@ -2,9 +2,11 @@
 
 #include <unordered_map>
 
+#include "dmoerm/core/device_copy.h"
+
 namespace dmoerm::train {
 
-RowBatch rows_of(const EdgeLists& groups) {
+RowBatch rows_of(const EdgeLists& groups, torch::Device device) {
   std::vector<int64_t> rows, identity;  // used rows; 0, 1, 2, …
   std::unordered_map<int64_t, int64_t> place;
   reward::RankingEdgeList list(static_cast<int64_t>(groups.size()));
@@ -19,7 +21,16 @@ RowBatch rows_of(const EdgeLists& groups) {
     while (identity.size() < rows.size()) identity.push_back(static_cast<int64_t>(identity.size()));
     list.add_group(local, identity);  // the edges already name places in `rows`
   }
-  return {torch::tensor(rows), list.build()};
+  return {torch::tensor(rows), list.build(device)};
+}
+
+DeviceRows::DeviceRows(Tensor states, torch::Device device, int64_t budget)
+    : states_(std::move(states)), device_(device) {
+  if (static_cast<int64_t>(states_.nbytes()) <= budget) states_ = states_.to(device);
+}
+
+Tensor DeviceRows::rows(const Tensor& row_N) const {
+  return copy_to_device(states_.index_select(0, copy_to_device(row_N, states_.device())), device_);
 }
 
 double weighted_accuracy(const Tensor& reward_R, const reward::RankingEdges& edges) {

@@ -13,11 +13,25 @@ namespace dmoerm::train {
 using EdgeLists = std::vector<const std::vector<data::Edge>*>;
 
 struct RowBatch {
-  Tensor row_R;                // int64: rows of all states, each once, in order of first use
-  reward::RankingEdges edges;  // between places in row_R
+  Tensor row_R;                // int64, on the CPU: rows of all states, each once, in order of first use
+  reward::RankingEdges edges;  // between places in row_R, on the device
 };
 
-RowBatch rows_of(const EdgeLists& groups);
+RowBatch rows_of(const EdgeLists& groups, torch::Device device = torch::kCPU);
+
+// States [R, …] that lie on the CPU, perhaps in a memory-mapped file, for work on a device: kept there whole
+// when they take at most `budget` bytes.
+class DeviceRows {
+ public:
+  DeviceRows(Tensor states, torch::Device device, int64_t budget);
+  Tensor rows(const Tensor& row_N) const;           // [N, …] on the device
+  const Tensor& states() const { return states_; }  // where they are kept
+  torch::Device device() const { return device_; }
+
+ private:
+  Tensor states_;
+  torch::Device device_;
+};
 
 // Share of the edges that the rewards order rightly, equal rewards counting one half; each edge by its
 // weight.

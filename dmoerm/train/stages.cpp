@@ -122,6 +122,7 @@ reward::Aggregator train_aggregator(StageContext& context, const std::string& st
   auto aggregator = options.start == "linear"
                         ? reward::Aggregator::from_linear(fit.combination(head_KD), seed)
                         : reward::Aggregator(head_KD.size(0), head_KD.size(1), seed);
+  aggregator.to(head_KD.device());
   AggregatorObjective objective(aggregator, examples, options.aggregator);
   Trainer(objective, options.train, context.seed, stage, context.run, context.flops_rate).run();
   objective.finish();
@@ -129,18 +130,15 @@ reward::Aggregator train_aggregator(StageContext& context, const std::string& st
 }
 
 void set_aggregator(reward::InnerModel& model, reward::Aggregator aggregator, const StateExamples& examples) {
-  constexpr int64_t kRows = 1 << 16;  // states in memory at once
   torch::NoGradGuard no_grad;
   std::vector<Tensor> parts;
-  for (int64_t begin = 0; begin < examples.z_RKD.size(0); begin += kRows) {
-    const int64_t count = std::min(kRows, examples.z_RKD.size(0) - begin);
-    parts.push_back(aggregator.forward(examples.z_RKD.narrow(0, begin, count)).to(torch::kFloat64));
-  }
+  for (const Tensor& z_RKD : examples.z_RKD.split(kStatesAtOnce))
+    parts.push_back(aggregator.forward(z_RKD.to(aggregator.device())).to(torch::kCPU, torch::kFloat64));
   const Tensor reward_R = torch::cat(parts);
   model.reward_mean = reward_R.mean().item<double>();
   const double deviation = reward_R.std(0, /*unbiased=*/false).item<double>();
   model.reward_std = deviation > 0 ? deviation : 1;
-  for (auto& [name, parameter] : aggregator.parameters()) parameter = parameter.to(model.decoder().device());
+  aggregator.to(model.decoder().device());
   model.aggregator = std::move(aggregator);
 }
 

@@ -83,8 +83,7 @@ Tensor answer_states(StageContext& context, const std::string& stage, const nn::
                      const nn::ExpertSet& experts, const std::vector<int64_t>& groups, int64_t token_budget);
 
 // The states of all answers of the split's groups under the experts, computed once and kept in a
-// memory-mapped file of the run; edges are the human rankings. On the CPU, like all of phase 3: an aggregator
-// is small.
+// memory-mapped file of the run; edges are the human rankings.
 StateExamples compute_states(StageContext& context, const std::string& stage, const nn::Decoder& decoder,
                              const nn::ExpertSet& experts, const GroupSplit& split, int64_t token_budget);
 
@@ -94,7 +93,7 @@ struct AggregatorStage {
   AggregatorOptions aggregator;
 };
 
-// `fit` is what it starts from and is pulled back to (start "linear").
+// On head_KD's device. `fit` is what it starts from and is pulled back to (start "linear").
 reward::Aggregator train_aggregator(StageContext& context, const std::string& stage,
                                     const StateExamples& examples, const Tensor& head_KD,
                                     const LinearFit& fit, const AggregatorStage& options);

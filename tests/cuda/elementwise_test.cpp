@@ -2,6 +2,7 @@
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda_ops.h"
 #include "dmoerm/ops/moe_dispatch.h"
+#include "dmoerm/ops/ranking_loss.h"
 #include "dmoerm/ops/rotary.h"
 #include "dmoerm/ops/row_dropout.h"
 #include "dmoerm/ops/swiglu.h"
@@ -306,6 +307,47 @@ TEST_F(CudaElementwise, Repeats) {
     else
       for (int i = 0; i < 3; ++i) EXPECT_TRUE(torch::equal(in[i].grad(), first[i])) << i;
   }
+}
+
+TEST_F(CudaElementwise, RankingLoss) {
+  const auto edges_of = [](int64_t rows, int64_t count) {
+    return RankingEdges{torch::randint(rows, {count}, torch::kInt64),
+                        torch::randint(rows, {count}, torch::kInt64), torch::rand({count}),
+                        torch::rand({count}) - 0.5};
+  };
+  const auto on_gpu = [](const RankingEdges& edges) {
+    return RankingEdges{edges.better_E.cuda(), edges.worse_E.cuda(), edges.weight_E.cuda(),
+                        edges.margin_E.cuda()};
+  };
+  for (const auto& [rows, count] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {2, 1}, {7, 40}, {129, 1024}, {300, 5000}})
+    for (const RankingLossOptions& options : {RankingLossOptions{}, RankingLossOptions{0.1, 0},
+                                              RankingLossOptions{0, 0.01}, RankingLossOptions{0.2, 0.05}}) {
+      const RankingEdges edges = edges_of(rows, count);
+      const Tensor exact_R = (20 * torch::randn({rows}, torch::kFloat64)).requires_grad_();
+      const Tensor reward_R = exact_R.detach().to(torch::kCUDA, torch::kFloat32).requires_grad_();
+      const Tensor expected = ranking_loss_reference(exact_R, edges, options);
+      (3 * expected).backward();
+      const auto what = fmt::format("{} rows, {} edges, smoothing {}, centering {}", rows, count,
+                                    options.label_smoothing, options.centering);
+      std::vector<Tensor> runs;
+      for (int run = 0; run < 2; ++run) {
+        reward_R.mutable_grad() = Tensor();
+        const Tensor actual = ranking_loss(reward_R, on_gpu(edges), options);
+        (3 * actual).backward();
+        EXPECT_NEAR(actual.item<double>(), expected.item<double>(), 2e-6 * std::abs(expected.item<double>()))
+            << what;
+        EXPECT_LT((reward_R.grad().cpu() - exact_R.grad()).norm().item<double>(),
+                  2e-6 * exact_R.grad().norm().item<double>() + 1e-12)
+            << what;
+        runs.push_back(torch::cat({actual.detach().view({1}), reward_R.grad()}));
+      }
+      EXPECT_TRUE(torch::equal(runs[0], runs[1])) << what << ": a run repeats its bits";
+    }
+  // Rewards that are not finite are not hidden; far out nothing overflows.
+  const RankingEdges pair = on_gpu({torch::tensor({0}), torch::tensor({1}), torch::ones(1), torch::zeros(1)});
+  EXPECT_TRUE(std::isnan(ranking_loss(torch::tensor({NAN, 0.0f}).cuda(), pair).item<double>()));
+  EXPECT_NEAR(ranking_loss(torch::tensor({-1e4f, 1e4f}).cuda(), pair).item<double>(), 2e4, 1);
 }
 
 }  // namespace

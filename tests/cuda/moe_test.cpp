@@ -53,9 +53,9 @@ void expect_same_plan(const Tensor& expert_Tk, int64_t num_experts, const std::s
 
 TEST_F(CudaMoe, DispatchEqualsTheHosts) {
   torch::manual_seed(1);
-  for (const int64_t rows : {0, 1, 17, 700, 70000})
-    for (const auto& [top_k, experts] :
-         std::vector<std::array<int64_t, 2>>{{1, 1}, {1, 256}, {2, 8}, {3, 3}, {6, 64}, {8, 256}}) {
+  for (const int64_t rows : {0, 1, 17, 700, 1024, 70000})
+    for (const auto& [top_k, experts] : std::vector<std::array<int64_t, 2>>{
+             {1, 1}, {1, 256}, {2, 8}, {3, 3}, {6, 64}, {8, 256}, {2, 1024}, {2, 1025}}) {
       const std::string what = fmt::format("T {} k {} E {}", rows, top_k, experts);
       const auto type = torch::TensorOptions(torch::kInt64);
       expect_same_plan(torch::randint(experts, {rows, top_k}, type), experts, what);

@@ -130,6 +130,48 @@ TEST_F(CudaTraining, AStepNeverWaitsForTheGpu) {
   }
 }
 
+// Phase 3 on the device of the heads, from states that are kept there or fetched row by row.
+TEST_F(CudaTraining, TheAggregatorLearnsAsOnTheCpu) {
+  torch::manual_seed(3);
+  StateExamples examples;
+  examples.z_RKD = torch::randn({240, 3, 16});
+  for (int32_t i = 0; i < 240; i += 3)
+    (i < 180 ? examples.train : examples.held_out).push_back({{i, i + 1}, {i + 1, i + 2, 2, 0.5}});
+  const Tensor head_KD = torch::randn({3, 16});
+  const LinearFit fit = fit_linear(examples, head_KD);
+  const data::GroupStore store = make_store(random_records(2, 2, 50, 3));
+  std::vector<std::vector<double>> losses;
+  std::vector<Tensor> rewards;
+  for (const torch::Device device : {torch::Device(torch::kCPU), torch::Device(torch::kCUDA)}) {
+    RunDirectory run(directory_ / device.str(), false);
+    run.begin({{"test", 1}});
+    StageContext context{run, store, 1, 1e12};
+    AggregatorStage stage;
+    stage.train = {.epochs = 4, .batch = 16, .lr = 1e-2};
+    const reward::Aggregator aggregator =
+        train_aggregator(context, "phase3", examples, head_KD.to(device), fit, stage);
+    EXPECT_EQ(aggregator.device().type(), device.type());
+    rewards.push_back(aggregator.forward(examples.z_RKD.to(device)).cpu());
+    losses.emplace_back();
+    for (const Json& line : metrics(directory_ / device.str()))
+      losses.back().push_back(line.contains("loss") ? line["loss"] : line["eval"]["loss"]);
+  }
+  ASSERT_EQ(losses[0].size(), losses[1].size());
+  ASSERT_GT(losses[0].size(), 20u);
+  for (size_t i = 0; i < losses[0].size(); ++i) EXPECT_NEAR(losses[1][i], losses[0][i], 1e-4) << i;
+  EXPECT_LT((rewards[1] - rewards[0]).norm().item<double>(), 1e-3 * rewards[0].norm().item<double>());
+}
+
+TEST_F(CudaTraining, StatesAreKeptOnTheDeviceOrFetched) {
+  const Tensor states_RKD = torch::randn({9, 2, 4}), row_N = torch::tensor({8, 0, 3});
+  for (const int64_t budget : {int64_t{0}, int64_t{1} << 20}) {
+    const DeviceRows rows(states_RKD, torch::kCUDA, budget);
+    EXPECT_EQ(rows.states().is_cuda(), budget > 0);
+    EXPECT_TRUE(rows.rows(row_N).is_cuda());
+    EXPECT_TRUE(torch::equal(rows.rows(row_N).cpu(), states_RKD.index_select(0, row_N)));
+  }
+}
+
 // What fits in no memory is computed in parts.
 TEST_F(CudaTraining, ScoringGoesOnWithLessWhenMemoryEnds) {
   nn::DecoderConfig config = tiny_config();

@@ -58,18 +58,6 @@ TEST(Dispatch, OneExpertTakesAllAndNoRows) {
   EXPECT_EQ(combine_rows(x, torch::empty({0, 2}), none).sizes(), torch::IntArrayRef({0, 6}));
 }
 
-TEST(Dispatch, SortFindsTheSamePlaces) {
-  for (const auto& [rows, top_k, experts] :
-       std::vector<std::array<int64_t, 3>>{{300, 3, 8}, {1, 1, 1}, {1, 4, 4}, {7, 2, 64}, {500, 8, 256}}) {
-    const Tensor expert_Tk = random_choice(rows, top_k, experts);
-    const Dispatch expected = dispatch(expert_Tk, experts), actual = dispatch_by_sort(expert_Tk, experts);
-    EXPECT_EQ(actual.offsets.host(), expected.offsets.host());
-    EXPECT_TRUE(torch::equal(actual.offsets.end_E(torch::kCPU), expected.offsets.end_E(torch::kCPU)));
-    EXPECT_TRUE(torch::equal(actual.place_N, expected.place_N));
-    EXPECT_TRUE(torch::equal(actual.slot_Tk, expected.slot_Tk));
-  }
-}
-
 // GShard's rule written out: first choices first, in the given order, as long as the expert has room.
 TEST(Dispatch, CapacityDropsWhatComesLate) {
   const int64_t rows = 40, top_k = 2, experts = 5;
