@@ -7,17 +7,13 @@
 #include "dmoerm/core/random.h"
 #include "dmoerm/data/record_format.h"
 #include "dmoerm/data/split.h"
-#include "dmoerm/data/world.h"
 #include "dmoerm/label/label_files.h"
 #include "dmoerm/reward/model_manifest.h"
 #include "dmoerm/study/world_settings.h"
-#include "dmoerm/text/tokenizer_trainer.h"
 #include "dmoerm/train/run_data.h"
 
 namespace dmoerm::study {
 namespace {
-
-constexpr const char* kWorldFolder = "world";
 
 train::RunConfig load_run(const StudyConfig& study, const fs::path& path, const std::string& kind,
                           uint64_t seed) {
@@ -44,12 +40,13 @@ uint64_t hash_file(uint64_t hash, const fs::path& path) {
 StudyCell::StudyCell(const StudyConfig& study, const Condition& condition, torch::Device device,
                      torch::ScalarType dtype)
     : study_(study), condition_(condition), device_(device), dtype_(dtype) {
-  if (!study.world) {
+  if (study.world) {
+    world_.emplace(study.out, *study.world, condition.seed, condition.conflict);
+    double_layer_ = world_double_layer("", "", condition.seed);
+    single_ = world_single("", condition.seed);
+  } else {
     double_layer_ = load_run(study, study.double_layer, "double_layer", condition.seed);
     single_ = load_run(study, study.single, "single", condition.seed);
-  } else {
-    double_layer_ = world_double_layer("", "", condition.seed);
-    single_ = world_single("", "", condition.seed);
   }
   const std::string setting = condition.setting();
   std::string name = fmt::format("seed {}{}{}", condition.seed, setting.empty() ? "" : ", ", setting);
@@ -57,9 +54,9 @@ StudyCell::StudyCell(const StudyConfig& study, const Condition& condition, torch
   std::erase(name, ',');
   std::ranges::replace(name, ' ', '_');
   directory_ = study.out / "cells" / name;
-  if (study.world) {
-    double_layer_ = world_double_layer(directory_, "", condition.seed);
-    single_ = world_single(directory_, "", condition.seed);
+  if (world_) {
+    double_layer_ = world_double_layer(world_->directory(), directory_ / "labels.jsonl", condition.seed);
+    single_ = world_single(world_->directory(), condition.seed);
   }
   if (condition.size == 1 && condition.rank_noise == 0) return;
   for (train::RunConfig* config : {&double_layer_, &single_}) config->data = {{{directory_ / "train.jsonl"}}};
@@ -70,13 +67,7 @@ uint64_t StudyCell::fingerprint() const {
   for (const train::RunConfig* config : {&double_layer_, &single_})
     for (const auto& [key, value] : config->settings)
       if (key != "out") hash = hash_combine(hash, hash64(key + "=" + value));
-  if (study_.world) {
-    for (const auto& [key, value] : world_pretrain("", condition_.seed).settings)
-      hash = hash_combine(hash, hash64(key + "=" + value));
-    for (const int64_t size : {study_.world->train, study_.world->pretraining})
-      hash = hash_combine(hash, static_cast<uint64_t>(size));
-    return hash;
-  }
+  if (world_) return hash_combine(hash, world_->fingerprint());
   for (const train::RunConfig* config : {&double_layer_, &single_}) {
     for (const train::DataSource& source : config->data)
       for (const fs::path& file : source.files) hash = hash_file(hash, file);
@@ -92,31 +83,16 @@ void StudyCell::prepare() {
   const FileLock lock(directory_ / "prepare.lock", FileLock::IfHeld::Wait);
   const fs::path done = directory_ / "prepared";
   if (fs::exists(done)) return;
-  if (study_.world) make_world();
+  if (world_) world_->prepare(device_, dtype_);
   if (condition_.size != 1 || condition_.rank_noise != 0) make_records();
   make_labels();
   write_file_atomically(done, "");
 }
 
-void StudyCell::make_world() {
-  const data::World world({.seed = condition_.seed, .conflict = condition_.conflict});
-  const data::WorldFiles files = data::write_world(world, directory_ / kWorldFolder, *study_.world);
-  if (!fs::exists(directory_ / "tokenizer")) {
-    text::TokenizerTrainOptions tokenizer;
-    tokenizer.inputs = {files.pretraining};
-    tokenizer.output = directory_ / "tokenizer";
-    tokenizer.vocab_size = kWorldVocabulary;
-    text::train_tokenizer(tokenizer);
-  }
-  const train::PretrainConfig pretrain = world_pretrain(directory_, condition_.seed);
-  if (!fs::exists(pretrain.out / "model"))
-    train::pretrain(pretrain, {fs::exists(pretrain.out / "run.json"), device_, dtype_});
-}
-
 // The condition's training records: a part of the prompts, some rankings turned round.
 void StudyCell::make_records() {
-  const train::RunConfig all = study_.world
-                                   ? world_double_layer(directory_, "", condition_.seed)
+  const train::RunConfig all = world_
+                                   ? world_double_layer(world_->directory(), "", condition_.seed)
                                    : load_run(study_, study_.double_layer, "double_layer", condition_.seed);
   AtomicFile out(directory_ / "train.jsonl");
   train::read_run_records(all, [&](const data::PreferenceRecord& record) {
@@ -140,7 +116,7 @@ void StudyCell::make_labels() {
     run.tasks = tasks->second.substr(1, tasks->second.size() - 2);  // TOML quotes it
   run.options.drop_ties = true;
   run.options.seed = condition_.seed;
-  if (study_.world) {
+  if (world_) {
     run.judge = "world";
     run.out = directory_ / "labels.jsonl";
     label::label_files(run);
@@ -151,14 +127,14 @@ void StudyCell::make_labels() {
 }
 
 std::vector<EvaluationSet> StudyCell::evaluations() const {
-  if (!study_.world) return study_.evaluations;
-  return {{kWorldTest, {directory_ / kWorldFolder / "test.jsonl"}}};
+  if (!world_) return study_.evaluations;
+  return {{kWorldTest, {world_->data("test")}}};
 }
 
 std::vector<EvaluationSet> StudyCell::pools() const {
-  if (!study_.world) return study_.pools;
+  if (!world_) return study_.pools;
   if (study_.world->pool_prompts == 0) return {};
-  return {{kWorldPool, {directory_ / kWorldFolder / "pool.jsonl"}}};
+  return {{kWorldPool, {world_->data("pool")}}};
 }
 
 train::RunConfig StudyCell::double_layer(const std::string& run) const {

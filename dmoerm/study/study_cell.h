@@ -1,14 +1,16 @@
-// A cell of a study: the data of one condition, with the base and the labels, and the runs on them.
+// A cell of a study: the data of one condition, its labels, and the runs on them.
 // Everything is made once, whichever method or process asks first; a process that needs what another is
 // making waits for it.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dmoerm/reward/double_layer_model.h"
 #include "dmoerm/study/study_config.h"
+#include "dmoerm/study/study_world.h"
 #include "dmoerm/train/double_layer_run.h"
 
 namespace dmoerm::study {
@@ -49,7 +51,6 @@ class StudyCell {
                      const std::function<void(const train::RunOptions&)>& make) const;
 
  private:
-  void make_world();
   void make_records();
   void make_labels();
   fs::path some_records(const std::string& name,
@@ -60,6 +61,7 @@ class StudyCell {
   Condition condition_;
   torch::Device device_;
   torch::ScalarType dtype_;
+  std::optional<StudyWorld> world_;
   train::RunConfig double_layer_, single_;  // as the configurations say, for this seed
   fs::path directory_;
 };

@@ -36,7 +36,7 @@ kind = "double_layer"
 base = "${directory}/base/model"
 chat_format = "plain"
 max_tokens = 128
-labels = ["${directory}/labels.jsonl"]
+labels = ["${labels}"]
 
 [[data]]
 files = ["${directory}/world/train.jsonl"]
@@ -110,11 +110,9 @@ std::vector<std::string> overrides(const std::filesystem::path& directory, uint6
   return {"vars.directory=" + directory.string(), fmt::format("seed={}", seed)};
 }
 
-std::vector<std::string> overrides(const std::filesystem::path& directory, const std::string& run,
-                                   uint64_t seed) {
-  std::vector<std::string> list = overrides(directory, seed);
-  list.push_back("out=" + (directory / run).string());
-  return list;
+train::RunConfig run_config(const char* settings, std::vector<std::string> changes) {
+  changes.push_back("out=");  // the cell sets it for each run
+  return train::parse_run_config(Config::parse(settings, "world", changes));
 }
 
 }  // namespace
@@ -123,13 +121,15 @@ train::PretrainConfig world_pretrain(const std::filesystem::path& directory, uin
   return train::parse_pretrain_config(Config::parse(kPretrain, "world", overrides(directory, seed)));
 }
 
-train::RunConfig world_double_layer(const std::filesystem::path& directory, const std::string& run,
-                                    uint64_t seed) {
-  return train::parse_run_config(Config::parse(kDoubleLayer, "world", overrides(directory, run, seed)));
+train::RunConfig world_double_layer(const std::filesystem::path& directory,
+                                    const std::filesystem::path& labels, uint64_t seed) {
+  std::vector<std::string> changes = overrides(directory, seed);
+  changes.push_back("vars.labels=" + labels.string());
+  return run_config(kDoubleLayer, std::move(changes));
 }
 
-train::RunConfig world_single(const std::filesystem::path& directory, const std::string& run, uint64_t seed) {
-  return train::parse_run_config(Config::parse(kSingle, "world", overrides(directory, run, seed)));
+train::RunConfig world_single(const std::filesystem::path& directory, uint64_t seed) {
+  return run_config(kSingle, overrides(directory, seed));
 }
 
 }  // namespace dmoerm::study

@@ -10,10 +10,10 @@ namespace dmoerm::study {
 
 inline constexpr int64_t kWorldVocabulary = 800;
 
-// All in `directory`: world/ with the data, tokenizer/, base/ and labels.jsonl; each run in a folder `run`.
+// Data, tokenizer and base lie in a world's `directory`: world/, tokenizer/ and base/.
 train::PretrainConfig world_pretrain(const std::filesystem::path& directory, uint64_t seed);
-train::RunConfig world_double_layer(const std::filesystem::path& directory, const std::string& run,
-                                    uint64_t seed);
-train::RunConfig world_single(const std::filesystem::path& directory, const std::string& run, uint64_t seed);
+train::RunConfig world_double_layer(const std::filesystem::path& directory,
+                                    const std::filesystem::path& labels, uint64_t seed);
+train::RunConfig world_single(const std::filesystem::path& directory, uint64_t seed);
 
 }  // namespace dmoerm::study
