@@ -36,12 +36,19 @@ void set_labels(Json& config, const Checkpoint& checkpoint) {
   }
 }
 
+// The type of the decoder's weights, as transformers calls it.
+std::string type_name(const nn::Decoder& decoder) {
+  const torch::ScalarType type = decoder.weights().at("embed_tokens.weight").scalar_type();
+  if (type == torch::kBFloat16) return "bfloat16";
+  return type == torch::kFloat16 ? "float16" : "float32";
+}
+
 Json new_config(const Checkpoint& checkpoint) {
   Json config = checkpoint.config.is_object() ? checkpoint.config : Json::object();
   const Family& family = find_family(checkpoint.family, "checkpoint");
   config["model_type"] = checkpoint.family;
   config["architectures"] = {std::string(family.class_prefix) + class_suffix(checkpoint)};
-  config["torch_dtype"] = config["dtype"] = "float32";
+  config["torch_dtype"] = config["dtype"] = type_name(*checkpoint.decoder);
   config.emplace("max_position_embeddings", 4096);
   config.emplace("initializer_range", 0.02);
   config.emplace("use_cache", true);
@@ -92,7 +99,7 @@ void check_head(const Checkpoint& checkpoint) {
 void add_tensors(NamedTensors& tensors, const std::string& prefix, const WeightNames& names,
                  const std::string& weight_name, const Tensor& weight) {
   const auto stored = names.tensors_of(weight_name, weight.sizes().vec());
-  const Tensor plain = weight.detach().to(torch::kFloat32);
+  const Tensor plain = weight.detach();
   if (stored.size() == 1) {
     tensors.emplace(prefix + stored.front(), plain);
     return;

@@ -17,15 +17,21 @@ struct Chunk {
   int64_t prompt;
   std::span<const std::span<const int32_t>> sequences;
   int64_t first_sequence;  // its number over all prompts
-  int64_t cost;            // rows of a batch
+  int64_t rows;            // of a batch, for each expert
 };
 
-// Halves a prompt's sequences until each part fits the budget (one sequence alone need not).
-void add_chunks(Chunk chunk, int64_t num_experts, int64_t longest_sharing, int64_t token_budget,
-                bool share_prefix, std::vector<Chunk>& chunks) {
-  chunk.cost = num_experts * data::packed_size(chunk.sequences, share_prefix, longest_sharing);
+// What is computed at once: some experts' states of the chunks' sequences.
+struct Batch {
+  std::vector<Chunk> chunks;
+  int64_t first_expert, num_experts;
+};
+
+// Halves a prompt's sequences until each part fits the budget with one expert (one sequence alone need not).
+void add_chunks(Chunk chunk, int64_t longest_sharing, int64_t token_budget, bool share_prefix,
+                std::vector<Chunk>& chunks) {
+  chunk.rows = data::packed_size(chunk.sequences, share_prefix, longest_sharing);
   const size_t count = chunk.sequences.size();
-  if (count == 1 || chunk.cost <= token_budget) {
+  if (count == 1 || chunk.rows <= token_budget) {
     chunks.push_back(chunk);
     return;
   }
@@ -33,56 +39,80 @@ void add_chunks(Chunk chunk, int64_t num_experts, int64_t longest_sharing, int64
   second.sequences = chunk.sequences.subspan(count / 2);
   second.first_sequence += static_cast<int64_t>(count / 2);
   chunk.sequences = chunk.sequences.first(count / 2);
-  add_chunks(chunk, num_experts, longest_sharing, token_budget, share_prefix, chunks);
-  add_chunks(second, num_experts, longest_sharing, token_budget, share_prefix, chunks);
+  add_chunks(chunk, longest_sharing, token_budget, share_prefix, chunks);
+  add_chunks(second, longest_sharing, token_budget, share_prefix, chunks);
 }
 
-data::PackedBatch pack_chunks(const std::vector<Chunk>& chunks, int32_t num_experts, bool share_prefix,
-                              int64_t longest_sharing) {
+// Chunks that fit the budget together with all K experts share a batch. One that does not is computed some
+// experts at a time: to cut its sequences would compute their prefix again.
+std::vector<Batch> plan(const std::vector<Chunk>& chunks, int64_t K, int64_t token_budget) {
+  std::vector<int64_t> costs;
+  for (const Chunk& chunk : chunks) costs.push_back(K * chunk.rows);
+  std::vector<Batch> batches;
+  for (const auto& together : data::plan_batches(costs, token_budget)) {
+    Batch batch = {{}, 0, K};
+    for (const int64_t c : together) batch.chunks.push_back(chunks[c]);
+    const int64_t at_once =
+        together.size() > 1 ? K : std::clamp<int64_t>(token_budget / batch.chunks[0].rows, 1, K);
+    for (; batch.first_expert < K; batch.first_expert += at_once) {
+      batch.num_experts = std::min(at_once, K - batch.first_expert);
+      batches.push_back(batch);
+    }
+  }
+  return batches;
+}
+
+data::PackedBatch pack_batch(const Batch& batch, int32_t num_experts, bool share_prefix,
+                             int64_t longest_sharing) {
   std::vector<data::PackItem> items;
-  for (const Chunk& chunk : chunks)
+  for (const Chunk& chunk : batch.chunks)
     for (const auto& sequence : chunk.sequences)
-      for (int32_t k = 0; k < std::max(num_experts, 1); ++k)
-        items.push_back({sequence, chunk.prompt, num_experts > 0 ? k : -1});
+      for (int64_t k = 0; k < batch.num_experts; ++k)
+        items.push_back(
+            {sequence, chunk.prompt, num_experts > 0 ? static_cast<int32_t>(batch.first_expert + k) : -1});
   return data::pack(items, num_experts, share_prefix, longest_sharing);
 }
 
-// The chunks, or one chunk's sequences, in two halves.
-std::pair<std::vector<Chunk>, std::vector<Chunk>> halves(const std::vector<Chunk>& chunks) {
-  if (chunks.size() > 1) {
-    const auto middle = chunks.begin() + static_cast<std::ptrdiff_t>(chunks.size() / 2);
-    return {{chunks.begin(), middle}, {middle, chunks.end()}};
-  }
-  Chunk first = chunks.front(), second = first;
-  const size_t count = first.sequences.size() / 2;
-  first.sequences = first.sequences.first(count);
-  second.sequences = second.sequences.subspan(count);
-  second.first_sequence += static_cast<int64_t>(count);
-  return {{first}, {second}};
-}
-
-// One batch; where memory ends, its halves.
-template <typename Pack>
-void compute(const nn::Decoder& decoder, const nn::ExpertSet* experts, const std::vector<Chunk>& chunks,
-             data::PackedBatch packed, const Pack& pack, const StatesSink& sink) {
-  const int64_t K = experts ? std::max<int64_t>(1, static_cast<int64_t>(experts->experts.size())) : 1;
+std::vector<int64_t> sequences_of(const Batch& batch) {
   std::vector<int64_t> sequences;
-  for (const Chunk& chunk : chunks)
+  for (const Chunk& chunk : batch.chunks)
     for (size_t i = 0; i < chunk.sequences.size(); ++i)
       sequences.push_back(chunk.first_sequence + static_cast<int64_t>(i));
+  return sequences;
+}
+
+// The chunks, or one chunk's sequences, in two halves.
+std::pair<Batch, Batch> halves(const Batch& batch) {
+  Batch first = batch, second = batch;
+  if (const size_t count = batch.chunks.size() / 2; count > 0) {
+    first.chunks.resize(count);
+    second.chunks.erase(second.chunks.begin(), second.chunks.begin() + static_cast<std::ptrdiff_t>(count));
+    return {first, second};
+  }
+  Chunk &head = first.chunks[0], &tail = second.chunks[0];
+  const size_t count = head.sequences.size() / 2;
+  head.sequences = head.sequences.first(count);
+  tail.sequences = tail.sequences.subspan(count);
+  tail.first_sequence += static_cast<int64_t>(count);
+  return {first, second};
+}
+
+// The states [B, experts of the batch, D] of its sequences; where memory ends, of its halves.
+template <typename Pack>
+Tensor compute(const nn::Decoder& decoder, const nn::ExpertSet* experts, const Batch& batch,
+               data::PackedBatch packed, const Pack& pack) {
   try {
-    const nn::Batch batch = nn::to_device(packed, decoder.device());
-    const Tensor last =
-        decoder.last_hidden(batch, K > 1 || !batch.expert_offsets.empty() ? experts : nullptr);
-    return sink(sequences, last.to(torch::kFloat).view({-1, K, decoder.config().hidden_size}));
+    const nn::Batch on_device = nn::to_device(packed, decoder.device());
+    const Tensor last = decoder.last_hidden(on_device, experts);
+    return last.to(torch::kFloat).view({-1, batch.num_experts, decoder.config().hidden_size});
   } catch (const OutOfMemory&) {
-    if (sequences.size() < 2) throw;
+    if (sequences_of(batch).size() < 2) throw;
   }
   release_unused_memory(decoder.device());
   log().warn("the device is out of memory for {} tokens at once: halving them", packed.num_tokens());
-  const auto [first, second] = halves(chunks);
-  compute(decoder, experts, first, pack(first), pack, sink);
-  compute(decoder, experts, second, pack(second), pack, sink);
+  const auto [first, second] = halves(batch);
+  const Tensor of_first = compute(decoder, experts, first, pack(first), pack);
+  return torch::cat({of_first, compute(decoder, experts, second, pack(second), pack)});
 }
 
 // On a GPU as many rows as fill it, where they fit a quarter of what is free.
@@ -108,28 +138,27 @@ void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
   int64_t next_sequence = 0;
   for (size_t p = 0; p < prompts.size(); ++p) {
     if (!prompts[p].empty())
-      add_chunks({static_cast<int64_t>(p), prompts[p], next_sequence, 0}, K, longest_sharing, token_budget,
+      add_chunks({static_cast<int64_t>(p), prompts[p], next_sequence, 0}, longest_sharing, token_budget,
                  options.share_prefix, chunks);
     next_sequence += static_cast<int64_t>(prompts[p].size());
   }
-  std::vector<int64_t> costs;
-  for (const auto& chunk : chunks) costs.push_back(chunk.cost);
-  std::vector<std::vector<Chunk>> batches;
-  for (const auto& batch : data::plan_batches(costs, token_budget)) {
-    batches.emplace_back();
-    for (const int64_t c : batch) batches.back().push_back(chunks[c]);
-  }
+  const std::vector<Batch> batches = plan(chunks, K, token_budget);
 
   // The next batch is packed on a thread of its own while a GPU computes.
-  const auto pack = [&](const std::vector<Chunk>& batch) {
-    return pack_chunks(batch, num_experts, options.share_prefix, longest_sharing);
+  const auto pack = [&](const Batch& batch) {
+    return pack_batch(batch, num_experts, options.share_prefix, longest_sharing);
   };
   const auto policy = decoder.device().is_cuda() ? std::launch::async : std::launch::deferred;
   std::future<data::PackedBatch> next;
+  std::vector<Tensor> parts;  // of the same sequences, by experts
   for (size_t i = 0; i < batches.size(); ++i) {
-    data::PackedBatch packed = i == 0 ? pack(batches[i]) : next.get();
+    const Batch& batch = batches[i];
+    data::PackedBatch packed = i == 0 ? pack(batch) : next.get();
     if (i + 1 < batches.size()) next = std::async(policy, pack, std::cref(batches[i + 1]));
-    compute(decoder, experts, batches[i], std::move(packed), pack, sink);
+    parts.push_back(compute(decoder, num_experts > 0 ? experts : nullptr, batch, std::move(packed), pack));
+    if (batch.first_expert + batch.num_experts < K) continue;
+    sink(sequences_of(batch), parts.size() == 1 ? parts[0] : torch::cat(parts, 1));
+    parts.clear();
   }
 }
 

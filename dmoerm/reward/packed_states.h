@@ -14,8 +14,8 @@ namespace dmoerm::reward {
 using PromptSequences = std::vector<std::span<const int32_t>>;
 
 struct StatesOptions {
-  // Rows of a batch; a prompt above it is computed in chunks, its prefix again. 0: what suits the device.
-  // Where memory ends, a batch is halved.
+  // Rows of a batch. A prompt above it is computed by fewer experts at a time, and if one is too many, in
+  // chunks, its prefix again. 0: what suits the device. Where memory ends, a batch is halved.
   int64_t token_budget = 0;
   bool share_prefix = true;
 };

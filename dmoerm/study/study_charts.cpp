@@ -1,7 +1,9 @@
 // Charts of a study's results over methods, tasks, settings and n.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "dmoerm/study/study_report.h"
 
@@ -88,6 +90,28 @@ Chart task_chart(const SettingResult& setting, const std::string& set) {
   return chart;
 }
 
+// What settings differ in.
+struct Axis {
+  const char* label;
+  double Condition::*value;
+};
+
+constexpr Axis kAxes[] = {{"conflict of the tasks", &Condition::conflict},
+                          {"share of the training prompts", &Condition::size},
+                          {"share of rankings turned round", &Condition::rank_noise}};
+
+// Settings that differ along the axis alone, in its order; by what the others are ("rank noise 0.2").
+std::map<std::string, std::map<double, const SettingResult*>> lines_along(const Axis& axis,
+                                                                          const StudyResults& results) {
+  std::map<std::string, std::map<double, const SettingResult*>> lines;
+  for (const SettingResult& setting : results.settings) {
+    Condition others = {1, setting.size, setting.rank_noise, setting.conflict};
+    const double place = std::exchange(others.*axis.value, Condition().*axis.value);
+    lines[others.setting()][place] = &setting;
+  }
+  return lines;
+}
+
 }  // namespace
 
 const std::vector<std::string>& charted_methods() {
@@ -142,34 +166,29 @@ std::vector<Chart> disturbance_charts(const SettingResult& setting) {
 }
 
 std::vector<Chart> setting_charts(const StudyResults& results, const std::string& set) {
-  const std::pair<const char*, double SettingResult::*> axes[] = {
-      {"conflict of the tasks", &SettingResult::conflict},
-      {"share of the training prompts", &SettingResult::size},
-      {"share of rankings turned round", &SettingResult::rank_noise}};
   std::vector<Chart> charts;
-  for (const auto& [label, axis] : axes) {
-    std::set<double> places;
-    for (const SettingResult& setting : results.settings) places.insert(setting.*axis);
-    if (places.size() < 2) continue;
-    Chart chart{std::string("Accuracy by ") + label, label, "accuracy %"};
-    chart.caption = "Shaded: 95% interval over seeds.";
-    for (const std::string& name : charted_methods()) {
-      Series series{find_method(name).title, {}, {}};
-      for (const double place : places) {
-        std::vector<double> values;  // over seeds and the other axes
-        for (const SettingResult& setting : results.settings)
-          if (const MethodResult* method = setting.find(name); method && setting.*axis == place)
-            for (const double accuracy : method->values(set, &SetMeasures::accuracy))
-              values.push_back(100 * accuracy);
-        if (values.empty()) continue;
-        const metrics::SeedMean mean = metrics::seed_mean(values);
-        series.points.emplace_back(place, mean.mean);
-        series.bands.emplace_back(mean.interval.low, mean.interval.high);
+  for (const Axis& axis : kAxes)
+    for (const auto& [others, settings] : lines_along(axis, results)) {
+      if (settings.size() < 2) continue;
+      Chart chart{fmt::format("Accuracy by {}{}", axis.label, others.empty() ? "" : " (" + others + ")"),
+                  axis.label, "accuracy %"};
+      chart.caption = "Shaded: 95% interval over seeds.";
+      for (const std::string& name : charted_methods()) {
+        Series series{find_method(name).title, {}, {}};
+        for (const auto& [place, setting] : settings) {
+          const MethodResult* method = setting->find(name);
+          if (!method) continue;
+          std::vector<double> values;
+          for (const double accuracy : method->values(set, &SetMeasures::accuracy))
+            values.push_back(100 * accuracy);
+          const metrics::SeedMean mean = metrics::seed_mean(values);
+          series.points.emplace_back(place, mean.mean);
+          series.bands.emplace_back(mean.interval.low, mean.interval.high);
+        }
+        if (!series.points.empty()) chart.series.push_back(std::move(series));
       }
-      chart.series.push_back(std::move(series));
+      charts.push_back(std::move(chart));
     }
-    charts.push_back(std::move(chart));
-  }
   return charts;
 }
 

@@ -13,8 +13,8 @@ StudyWorld::StudyWorld(const fs::path& study_directory, const data::WorldSizes& 
   fingerprint_ = hash64(fmt::format("conflict {}", conflict));
   for (const auto& [key, value] : world_pretrain("", seed).settings)
     if (key != "out") fingerprint_ = hash_combine(fingerprint_, hash64(key + "=" + value));
-  for (const int64_t size : {sizes.train, sizes.validation, sizes.test, sizes.pretraining, sizes.pool_prompts,
-                             sizes.pool_answers})
+  for (const int64_t size :
+       {sizes.train, sizes.validation, sizes.test, sizes.pretraining, sizes.pool_prompts, sizes.pool_answers})
     fingerprint_ = hash_combine(fingerprint_, static_cast<uint64_t>(size));
   directory_ = study_directory / "worlds" / fmt::format("seed_{}-{:08x}", seed, fingerprint_ >> 32);
 }

@@ -1,5 +1,5 @@
-// The synthetic world of some cells of a study: data, tokenizer and base, made once for all cells with its seed
-// and conflict.
+// The synthetic world of some cells of a study: data, tokenizer and base, made once for all cells with its
+// seed and conflict.
 #pragma once
 
 #include "dmoerm/data/world_files.h"

@@ -101,6 +101,24 @@ TEST(Checkpoint, BaseOfACausalModelBecomesAClassifier) {
   EXPECT_THAT(names, testing::Not(testing::Contains("lm_head.weight")));
 }
 
+TEST(Checkpoint, KeepsTheTypeOfItsWeights) {
+  for (const auto& [type, name] : {std::pair{torch::kBFloat16, "bfloat16"},
+                                   {torch::kFloat16, "float16"},
+                                   {torch::kFloat32, "float32"}}) {
+    const Checkpoint model = load_checkpoint(fixture("llama-seq"), {torch::kCPU, type});
+    TemporaryDirectory directory;
+    save_checkpoint(directory.path(), model);
+    EXPECT_EQ(load_json(directory.path() / "config.json")["dtype"], name);
+    const SafeTensors tensors(directory.path() / "model.safetensors");
+    EXPECT_EQ(tensors.tensor("model.embed_tokens.weight").scalar_type(), type);
+    EXPECT_EQ(tensors.tensor("score.weight").scalar_type(), torch::kFloat32);
+    const Checkpoint loaded = load_checkpoint(directory.path(), {torch::kCPU, type});
+    for (const auto& [weight, value] : model.decoder->weights())
+      EXPECT_TRUE(torch::equal(loaded.decoder->weights().at(weight), value)) << weight;
+    EXPECT_TRUE(torch::equal(loaded.score_weight, model.score_weight));
+  }
+}
+
 // The keys of transformers 4 and 5 give the same decoder.
 TEST(Checkpoint, ReadsOldAndNewSpellings) {
   const auto with = [](auto change) {

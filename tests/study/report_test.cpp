@@ -9,6 +9,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/file.h"
+#include "dmoerm/study/study_report.h"
 
 namespace dmoerm::study {
 namespace {
@@ -144,6 +145,37 @@ TEST(Chart, NamesThePackageWhenGnuplotIsMissing) {
   }
   setenv("PATH", path.c_str(), 1);
   EXPECT_THAT(message, HasSubstr("gnuplot-nox"));
+}
+
+TEST(SettingCharts, VaryOneThingAtATime) {
+  StudyResults results;
+  for (const double noise : {0.0, 0.2})
+    for (const double size : {1.0, 0.25, 0.5}) {
+      SettingResult& setting = results.settings.emplace_back();
+      setting.size = size;
+      setting.rank_noise = noise;
+      MethodResult& method = setting.methods.emplace_back(MethodResult{"dmoerm", "DMoERM", {}});
+      for (const double seed : {0.0, 1.0}) {
+        SetMeasures measures;
+        measures.accuracy = (size - noise) / 2 + seed / 100;
+        method.seeds.emplace_back().sets["test"] = measures;
+      }
+    }
+  const std::vector<Chart> charts = setting_charts(results, "test");
+  std::vector<std::string> titles;
+  for (const Chart& chart : charts) titles.push_back(chart.title);
+  EXPECT_THAT(titles, testing::ElementsAre("Accuracy by share of the training prompts",
+                                           "Accuracy by share of the training prompts (rank noise 0.2)",
+                                           "Accuracy by share of rankings turned round",
+                                           "Accuracy by share of rankings turned round (size 0.25)",
+                                           "Accuracy by share of rankings turned round (size 0.5)"));
+  ASSERT_EQ(charts[1].series.size(), 1u);
+  ASSERT_EQ(charts[1].series[0].points.size(), 3u);
+  const double expected[][2] = {{0.25, 3}, {0.5, 15.5}, {1, 40.5}};  // in the axis's order
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(charts[1].series[0].points[i].first, expected[i][0]);
+    EXPECT_NEAR(charts[1].series[0].points[i].second, expected[i][1], 1e-9);
+  }
 }
 
 TEST(Report, IsOneFileWithDistinctIds) {
