@@ -25,11 +25,12 @@ void use_linear(reward::DoubleLayerModel& model, const fs::path& run) {
   }
 }
 
-// Copies the finished router and phase 1 of one run into a new one that shares them.
+// Copies the finished stages up to phase 1 of one run into a new one that shares them.
 void reuse_first_stages(const fs::path& from, const fs::path& to) {
   if (fs::exists(to / "state")) return;
   AtomicDirectory state(to / "state");
-  fs::copy_file(from / "state" / "router.safetensors", state.path() / "router.safetensors");
+  for (const char* stage : {"warm_start.safetensors", "router.safetensors"})
+    if (fs::exists(from / "state" / stage)) fs::copy_file(from / "state" / stage, state.path() / stage);
   fs::copy(from / "state" / "phase1", state.path() / "phase1");
   uint64_t metrics = 0;  // what those stages wrote
   for (const auto& entry : fs::recursive_directory_iterator(state.path()))
@@ -109,13 +110,10 @@ ScorerPointer make_soft_top2(const StudyCell& cell, const Method&) {
   return scorer_of(std::move(model));
 }
 
-// From a plain reward model of all tasks in place of the base. It learns from phase 1's prompts alone: phase
-// 3 needs rankings that the experts have not seen.
+// With a warm start that is trained as the single model is.
 ScorerPointer make_warm_start(const StudyCell& cell, const Method& method) {
-  train::RunConfig start = cell.single(method.name + "/single");
-  start.data = {{{cell.phase1_records()}}};
-  train::RunConfig config = cell.double_layer(method.name + "/double_layer");
-  config.base = cell.train(start);
+  train::RunConfig config = cell.double_layer(method.name);
+  config.warm_start = cell.single(method.name).phase1;
   return scorer_of(reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
 }
 

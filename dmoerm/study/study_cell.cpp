@@ -149,29 +149,16 @@ train::RunConfig StudyCell::single(const std::string& run) const {
   return config;
 }
 
-fs::path StudyCell::some_records(const std::string& name,
-                                 const std::function<bool(const data::PreferenceRecord&)>& is_wanted) const {
-  const fs::path path = directory_ / "parts" / (reward::directory_name(name) + ".jsonl");
+fs::path StudyCell::task_records(const data::TaskPoints& task) const {
+  const fs::path path = directory_ / "parts" / (reward::directory_name(task.name) + ".jsonl");
   const FileLock lock(path.string() + ".lock", FileLock::IfHeld::Wait);
   if (fs::exists(path)) return path;
   AtomicFile out(path);
   train::read_run_records(double_layer_, [&](const data::PreferenceRecord& record) {
-    if (is_wanted(record)) out.write(data::to_native(record) + "\n");
+    if (data::find_task(tasks(), record.task) == &task) out.write(data::to_native(record) + "\n");
   });
   out.commit();
   return path;
-}
-
-fs::path StudyCell::task_records(const data::TaskPoints& task) const {
-  return some_records("task " + task.name, [&](const data::PreferenceRecord& record) {
-    return data::find_task(tasks(), record.task) == &task;
-  });
-}
-
-fs::path StudyCell::phase1_records() const {
-  return some_records("phase 1", [&](const data::PreferenceRecord& record) {
-    return train::is_phase1(data::prompt_hash(record), double_layer_.split);
-  });
 }
 
 fs::path StudyCell::make_once(const train::RunConfig& config,

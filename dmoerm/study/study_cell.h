@@ -38,9 +38,8 @@ class StudyCell {
   train::RunConfig single(const std::string& run) const;
   // The human ranks in place of each point's labels.
   fs::path human_labels() const { return directory_ / "human_labels.jsonl"; }
-  // Training records in a file of their own: those of a task, those that phases 1 and 2 learn from.
+  // A task's training records in a file of their own.
   fs::path task_records(const data::TaskPoints& task) const;
-  fs::path phase1_records() const;
 
   // Each returns the model's folder.
   fs::path train(const train::RunConfig& config) const;
@@ -53,8 +52,6 @@ class StudyCell {
  private:
   void make_records();
   void make_labels();
-  fs::path some_records(const std::string& name,
-                        const std::function<bool(const data::PreferenceRecord&)>& is_wanted) const;
   uint64_t fingerprint() const;
 
   const StudyConfig& study_;

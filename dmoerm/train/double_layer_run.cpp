@@ -1,5 +1,7 @@
 #include "dmoerm/train/double_layer_run.h"
 
+#include <numeric>
+
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/runtime.h"
@@ -16,6 +18,14 @@ models::Adapter clone(const models::Adapter& adapter) {
     pair.b = pair.b.detach().clone();
   }
   if (copy.score_weight.defined()) copy.score_weight = copy.score_weight.detach().clone();
+  return copy;
+}
+
+models::Checkpoint clone(const models::Checkpoint& checkpoint) {
+  models::Checkpoint copy = checkpoint;
+  NamedTensors weights;
+  for (const auto& [name, weight] : checkpoint.decoder->weights()) weights[name] = weight.detach().clone();
+  copy.decoder = std::make_shared<nn::Decoder>(checkpoint.decoder->config(), std::move(weights));
   return copy;
 }
 
@@ -44,6 +54,7 @@ class DoubleLayerRun {
     model.max_tokens = config_.encode.max_tokens;
     model.tokenizer = tokenizer_;
     const RouterData router_data = load_router_data(config_, tokenizer_);
+    if (config_.warm_start) train_warm_start();
     if (config_.router.form != "none") model.router = train_task_router(router_data);
     assign_groups(router_data, model.router);
     for (size_t task = 0; task < config_.tasks.size(); ++task)
@@ -62,6 +73,21 @@ class DoubleLayerRun {
   }
 
  private:
+  // A plain model of all tasks, which each task's phase 1 starts from. It learns from phase 1's prompts
+  // alone: phase 3 needs rankings that the experts have not seen.
+  void train_warm_start() {
+    std::vector<int64_t> groups(store_.size());
+    std::iota(groups.begin(), groups.end(), 0);
+    const GroupSplit split = split_groups(store_, groups, 1, config_.split);
+    PreferenceLane lane;
+    lane.name = "all tasks";
+    lane.train = human_examples(store_, split.train);
+    lane.held_out = human_examples(store_, split.held_out);
+    if (lane.train.empty()) fail("train", "there are no rankings for the warm start");
+    lane.head_PD = new_head(base_->checkpoint, 1, hash_combine(config_.seed, hash64("warm start")));
+    train_whole(context_, "warm_start", base_->checkpoint, std::move(lane), *config_.warm_start);
+  }
+
   reward::TaskRouter train_task_router(const RouterData& data) {
     reward::TaskRouter router;
     for (const data::TaskPoints& task : config_.tasks) router.labels.push_back(task.name);
@@ -194,7 +220,7 @@ class DoubleLayerRun {
     }
     auto base = std::make_shared<reward::BaseModel>();
     base->path = "base/" + plan.name;
-    base->checkpoint = models::load_checkpoint(config_.base, load_);
+    base->checkpoint = clone(base_->checkpoint);
     train_whole(context_, stage, base->checkpoint, std::move(lane), config_.phase1);
     result.score_weight = base->checkpoint.score_weight;
     model.base = base;

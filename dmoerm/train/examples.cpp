@@ -4,16 +4,12 @@
 
 namespace dmoerm::train {
 
-bool is_phase1(uint64_t prompt_hash, const SplitShares& shares) {
-  return data::split_position(prompt_hash, "phase") < shares.phase1;
-}
-
 GroupSplit split_groups(const data::GroupStore& store, const std::vector<int64_t>& groups, int phase,
                         const SplitShares& shares) {
   GroupSplit split;
   for (const int64_t group : groups) {
     const uint64_t prompt = store.prompt_hash(group);
-    if (phase != 0 && is_phase1(prompt, shares) != (phase == 1)) continue;
+    if (phase != 0 && (data::split_position(prompt, "phase") < shares.phase1) != (phase == 1)) continue;
     const bool held_out = data::split_position(prompt, "early stopping") < shares.held_out;
     (held_out ? split.held_out : split.train).push_back(group);
   }

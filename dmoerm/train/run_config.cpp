@@ -157,8 +157,16 @@ RunConfig parse_run_config(Config config) {
   run.router.train.patience = 4;
   read_train_options(router, run.router.train);
   read_lora_options(router.table("lora"), run.router.lora);
+  if (config.has("warm_start")) {
+    Config warm_start = config.table("warm_start");
+    run.warm_start.emplace().train.patience = 4;
+    read_preference_stage(warm_start, *run.warm_start);
+    read_router_losses(warm_start, "full", run.warm_start->preference.router_loss);
+  }
   Config phase1 = config.table("phase1");
   phase1.get_choice("form", run.phase1_form, {"full", "lora"});
+  if (run.phase1_form == "full" && (run.router.form == "adapter" || run.router.form == "head"))
+    router.invalid("form", "classifier or none: with phase1.form = \"full\" the tasks share no base");
   read_lora_options(phase1.table("lora"), run.phase1_lora);
   read_preference_stage(phase1, run.phase1);
   read_router_losses(phase1, run.phase1_form, run.phase1.preference.router_loss);

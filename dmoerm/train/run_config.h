@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,8 @@ struct RunConfig {
   std::vector<data::TaskPoints> tasks;
   SplitShares split;
   RouterRun router;
-  std::string phase1_form = "full";  // or "lora"
+  std::optional<PreferenceStage> warm_start;  // a plain model of all tasks first, in place of the base
+  std::string phase1_form = "full";           // or "lora"
   models::LoraOptions phase1_lora, phase2_lora;
   PreferenceStage phase1, phase2;  // kind "single" uses phase1 (its table is [train])
   AggregatorStage phase3;

@@ -40,8 +40,6 @@ struct SplitShares {
   double held_out = 0.1;  // of each part, for early stopping
 };
 
-// Whether phases 1 and 2 learn from a prompt.
-bool is_phase1(uint64_t prompt_hash, const SplitShares& shares);
 // Part of `groups` for phases 1 and 2 (phase = 1) or phase 3 (phase = 3), or all of them (phase = 0).
 GroupSplit split_groups(const data::GroupStore& store, const std::vector<int64_t>& groups, int phase,
                         const SplitShares& shares);

@@ -35,6 +35,10 @@ files = "${dir}/world/train.jsonl"
 [router]
 max_steps = 6
 checkpoint_seconds = 0
+[warm_start]
+epochs = 3
+batch = 4
+checkpoint_seconds = 0
 [phase1]
 form = "${form}"
 lora = {rank = 4, alpha = 8, dropout = 0.1}
@@ -143,8 +147,8 @@ TEST_F(ResumeTest, KilledInEveryPhaseEndsBitIdentical) {
     ASSERT_EQ(wait_for(start(train_command("whole-" + form, form, false))), 0);
     const std::string name = "killed-" + form;
     const std::vector<std::pair<std::string, size_t>> kills = {
-        {"router", 2},      {"router", 5},      {"phase1/chat", 3}, {"phase1/text", 4},
-        {"phase2/chat", 5}, {"phase2/text", 3}, {"phase3/chat", 4}, {"phase3/text", 2}};
+        {"warm_start", 2},  {"warm_start", 4},  {"router", 2},      {"router", 5},      {"phase1/chat", 3},
+        {"phase1/text", 4}, {"phase2/chat", 5}, {"phase2/text", 3}, {"phase3/chat", 4}, {"phase3/text", 2}};
     std::set<std::string>
         killed;  // phases; two tries each, since a phase of a few milliseconds may end before the kill
     bool resume = false;
@@ -154,7 +158,7 @@ TEST_F(ResumeTest, KilledInEveryPhaseEndsBitIdentical) {
         killed.insert(stage.substr(0, stage.find('/')));
       resume = fs::exists(directory_ / name / "run.json");
     }
-    EXPECT_EQ(killed, (std::set<std::string>{"router", "phase1", "phase2", "phase3"}));
+    EXPECT_EQ(killed, (std::set<std::string>{"warm_start", "router", "phase1", "phase2", "phase3"}));
     ASSERT_EQ(wait_for(start(train_command(name, form, true))), 0);
     const auto whole = digests(directory_ / ("whole-" + form) / "model"),
                resumed = digests(directory_ / name / "model");

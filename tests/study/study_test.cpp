@@ -189,19 +189,6 @@ TEST_F(StudyTest, ConditionsChangeTheTrainingRecords) {
   EXPECT_NEAR(turned / ranked, 0.25, 0.12);
 }
 
-TEST_F(StudyTest, AWarmStartLearnsFromPhase1Alone) {
-  const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
-  StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
-  cell.prepare();
-  std::set<std::string> expected, kept;
-  data::PreferenceReader all({directory_ / "data.jsonl"}), part({cell.phase1_records()});
-  for (data::PreferenceRecord record; all.next(record);)
-    if (data::split_position(data::prompt_hash(record), "phase") < 0.6) expected.insert(record.id);
-  for (data::PreferenceRecord record; part.next(record);) kept.insert(record.id);
-  EXPECT_EQ(kept, expected);
-  EXPECT_NEAR(static_cast<double>(kept.size()) / kRecords, 0.6, 0.15);
-}
-
 TEST_F(StudyTest, SetsAreReportedInTheStudysOrder) {
   write_file_atomically(directory_ / "other.jsonl", read_file(directory_ / "dev.jsonl"));
   const StudyConfig study =

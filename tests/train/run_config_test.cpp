@@ -35,6 +35,11 @@ TEST(RunConfig, BadSettingsAreNamed) {
               HasSubstr("phase2.lora"));
   EXPECT_THAT(error_in(kDouble + "[phase2.lora]\nrank = 0\n"), HasSubstr("at least 1"));
   EXPECT_THAT(error_in(kDouble + "[split]\nphase1 = 1.5\n"), HasSubstr("split.phase1"));
+  for (const char* form : {"head", "adapter"}) {
+    const std::string router = fmt::format("{}[router]\nform = '{}'\n", kDouble, form);
+    EXPECT_THAT(error_in(router), HasSubstr("share no base"));
+    EXPECT_EQ(error_in(router + "[phase1]\nform = 'lora'\n"), "");
+  }
   EXPECT_THAT(error_in(kDouble + "weight = 2.0\n"), HasSubstr("only kind"));
   EXPECT_THAT(error_in(kSingle + "[train]\nbatch = 0\n"), HasSubstr("train.batch"));
   EXPECT_THAT(error_in("out = 'o'\nbase = 'b'\nlabels = 'l'\n"), HasSubstr("[[data]]"));
@@ -95,9 +100,10 @@ TEST(RunConfig, NumbersOutsideOfTheirRangeAreNamed) {
       EXPECT_EQ(with(number.good), "") << table << "." << number.key;
     }
   };
-  for (const char* table : {"router", "phase1", "phase2", "phase3"}) check(kDouble, table, common);
-  for (const char* table : {"phase1", "phase2", "phase3"}) check(kDouble, table, loss);
-  for (const char* table : {"phase1", "phase2"}) check(kDouble, table, preference);
+  for (const char* table : {"router", "warm_start", "phase1", "phase2", "phase3"})
+    check(kDouble, table, common);
+  for (const char* table : {"warm_start", "phase1", "phase2", "phase3"}) check(kDouble, table, loss);
+  for (const char* table : {"warm_start", "phase1", "phase2"}) check(kDouble, table, preference);
   for (const char* table : {"router.lora", "phase1.lora", "phase2.lora"}) check(kDouble, table, lora);
   for (const char* table : {"split", "router"}) check(kDouble, table, share);
   check(kDouble, "phase1", router);
