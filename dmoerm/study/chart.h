@@ -11,6 +11,7 @@ struct Series {
   std::string name = {};
   std::vector<std::pair<double, double>> points = {};  // (x, y); one that is not finite leaves a gap
   std::vector<std::pair<double, double>> bands = {};   // (low, high) of each y (Rows: x); empty: none
+  bool beside = false;                                 // Lines: dashed, in the colour of the series before it
 };
 
 struct Chart {

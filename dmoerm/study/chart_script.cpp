@@ -78,15 +78,18 @@ std::string lines_script(const Chart& chart, const std::vector<const Series*>& s
   std::string script;
   std::vector<std::string> plots;
   if (chart.diagonal) plots.push_back("x with lines linecolor rgb '#999999' dashtype 2 notitle");
+  size_t linetype = 0;
   for (size_t i = 0; i < shown.size(); ++i) {
     script += data_block(*shown[i], i);
     const std::string title = gnuplot_quoted(shown[i]->name);
+    if (!shown[i]->beside || linetype == 0) ++linetype;
     if (!shown[i]->bands.empty())
-      plots.push_back(fmt::format("$data{} using 1:3:4 with filledcurves linetype {} notitle", i, i + 1));
+      plots.push_back(fmt::format("$data{} using 1:3:4 with filledcurves linetype {} notitle", i, linetype));
     const char* style = chart.kind == Kind::Points  ? "with points"
                         : chart.kind == Kind::Steps ? "with steps linewidth 1.5"
+                        : shown[i]->beside          ? "with lines dashtype 2"
                                                     : "with linespoints";
-    plots.push_back(fmt::format("$data{} using 1:2 {} linetype {} title {}", i, style, i + 1, title));
+    plots.push_back(fmt::format("$data{} using 1:2 {} linetype {} title {}", i, style, linetype, title));
   }
   return script + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }

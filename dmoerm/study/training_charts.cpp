@@ -66,7 +66,8 @@ Section training_section(const std::filesystem::path& run) {
     Chart& chart = charts.try_emplace(is_phase2 ? stage : phase, new_chart(title)).first->second;
     const std::string series = is_phase2 || slash == std::string::npos ? lane : stage.substr(slash + 1);
     if (!curve.held_out.empty()) chart.series.push_back({series + ", held out", curve.held_out, {}});
-    if (!is_phase2 && !curve.train.empty()) chart.series.push_back({series + ", training", curve.train, {}});
+    if (!is_phase2 && !curve.train.empty())
+      chart.series.push_back({series + ", training", curve.train, {}, true});
   }
   for (const char* phase : {"router", "phase1", "phase2/", "phase3"})
     for (const auto& [name, chart] : charts)

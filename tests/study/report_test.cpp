@@ -9,6 +9,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/file.h"
+#include "dmoerm/study/chart_script.h"
 #include "dmoerm/study/study_report.h"
 
 namespace dmoerm::study {
@@ -91,6 +92,16 @@ TEST(Chart, DrawsSeriesLegendAndAxisTitles) {
     EXPECT_THAT(svg, HasSubstr(text));
   EXPECT_THAT(svg, HasSubstr("rgb(  0, 114, 178)"));  // both curves, each in its own colour
   EXPECT_THAT(svg, HasSubstr("rgb(213,  94,   0)"));
+}
+
+TEST(Chart, DrawsASeriesBesideAnotherInItsColour) {
+  Chart chart = two_curves();
+  chart.series[1].beside = true;
+  chart.series.push_back({"third", {{0, 1}, {1, 2}}});
+  const std::string script = chart_script(chart);
+  EXPECT_THAT(script, HasSubstr("$data0 using 1:2 with linespoints linetype 1 "));
+  EXPECT_THAT(script, HasSubstr("$data1 using 1:2 with lines dashtype 2 linetype 1 "));
+  EXPECT_THAT(script, HasSubstr("$data2 using 1:2 with linespoints linetype 2 "));
 }
 
 TEST(Chart, DrawsARowWithItsBand) {

@@ -44,8 +44,8 @@ phase3 = {{max_steps = 1}}
 TEST_F(WarmStartTest, EveryTaskStartsFromOneModelOfPhase1sPrompts) {
   const reward::DoubleLayerModel cold = run("cold", "full", "");
   const models::Checkpoint base = models::load_checkpoint(directory_ / "base");
-  EXPECT_TRUE(torch::allclose(weight_of(cold.tasks[0]), base.decoder->weights().at("layers.0.mlp.up_proj.weight"),
-                              0, 1e-6));
+  EXPECT_TRUE(torch::allclose(weight_of(cold.tasks[0]),
+                              base.decoder->weights().at("layers.0.mlp.up_proj.weight"), 0, 1e-6));
   const std::string options = "warm_start = {epochs = 1.0, batch = 1, lr = 1e-3}";
   const reward::DoubleLayerModel warm = run("warm", "full", options), shared = run("lora", "lora", options);
   EXPECT_TRUE(torch::allclose(weight_of(warm.tasks[0]), weight_of(warm.tasks[1]), 0, 1e-6));
@@ -53,8 +53,8 @@ TEST_F(WarmStartTest, EveryTaskStartsFromOneModelOfPhase1sPrompts) {
   EXPECT_GT((weight_of(warm.tasks[0]) - weight_of(cold.tasks[0])).abs().max().item<double>(), 1e-3);
 
   // A step for each prompt of phase 1 that is not held out; before the router.
-  const data::GroupStore store = load_run_data(
-      load_run_config(directory_ / "warm.toml"), text::Tokenizer::load(directory_ / "base"));
+  const data::GroupStore store =
+      load_run_data(load_run_config(directory_ / "warm.toml"), text::Tokenizer::load(directory_ / "base"));
   const size_t prompts = human_examples(store, split_groups(store, all_groups(store), 1, {}).train).size();
   size_t steps = 0;
   std::string first;
