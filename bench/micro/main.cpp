@@ -13,8 +13,12 @@ int main(int argc, char** argv) {
   torch::manual_seed(1);
   benchmark::AddCustomContext("threads", std::to_string(at::get_num_threads()));
   benchmark::AddCustomContext("kernels", dmoerm::ops::cpu_kernels().name);
-  const double rate = dmoerm::measured_matmul_rate(device) / 1e9;
-  benchmark::AddCustomContext("matmul_gflops", std::to_string(static_cast<int64_t>(rate)));
+  const auto add_rate = [](const char* name, torch::Device of) {
+    const double rate = dmoerm::measured_matmul_rate(of) / 1e9;
+    benchmark::AddCustomContext(name, std::to_string(static_cast<int64_t>(rate)));
+  };
+  add_rate("matmul_gflops", device);
+  if (torch::cuda::is_available()) add_rate("cuda_matmul_gflops", torch::kCUDA);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

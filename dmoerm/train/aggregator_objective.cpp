@@ -43,10 +43,9 @@ StepResult AggregatorObjective::accumulate(const StepRequest& request) {
   for (const int64_t example : request.examples[0]) groups.push_back(&examples_.train[example]);
   const auto [reward_R, edges] = rewards(groups);
   const Tensor loss = reward::ranking_loss(reward_R, edges, {options_.label_smoothing, options_.centering});
-  Tensor total = loss;
+  loss.backward();
   for (const auto& [name, parameter] : aggregator_.parameters())
-    total = total + options_.pull * (parameter - start_.at(name)).square().sum();
-  total.backward();
+    parameter.mutable_grad().add_(parameter.detach() - start_.at(name), 2 * options_.pull);
   StepResult result;
   result.tokens = reward_R.numel();
   result.flops =

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "dmoerm/core/device_copy.h"
+#include "dmoerm/core/device_memory.h"
 
 namespace dmoerm::train {
 
@@ -26,7 +27,12 @@ RowBatch rows_of(const EdgeLists& groups, torch::Device device) {
 
 DeviceRows::DeviceRows(Tensor states, torch::Device device, int64_t budget)
     : states_(std::move(states)), device_(device) {
-  if (static_cast<int64_t>(states_.nbytes()) <= budget) states_ = states_.to(device);
+  if (static_cast<int64_t>(states_.nbytes()) > budget) return;
+  try {
+    states_ = states_.to(device);
+  } catch (const OutOfMemory&) {  // another program was faster
+    release_unused_memory(device);
+  }
 }
 
 Tensor DeviceRows::rows(const Tensor& row_N) const {

@@ -20,7 +20,7 @@ struct RowBatch {
 RowBatch rows_of(const EdgeLists& groups, torch::Device device = torch::kCPU);
 
 // States [R, …] that lie on the CPU, perhaps in a memory-mapped file, for work on a device: kept there whole
-// when they take at most `budget` bytes.
+// when they take at most `budget` bytes and there is room.
 class DeviceRows {
  public:
   DeviceRows(Tensor states, torch::Device device, int64_t budget);
