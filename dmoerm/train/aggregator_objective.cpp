@@ -8,7 +8,7 @@ AggregatorObjective::AggregatorObjective(reward::Aggregator& aggregator, const S
     : aggregator_(aggregator),
       examples_(examples),
       states_(examples.z_RKD, aggregator.device(), free_device_memory(aggregator.device()) / 2),
-      options_(options) {
+      options_(std::move(options)) {
   mean_KD_ = states_.states().mean(0).to(states_.device());
   std_KD_ = states_.states().std(0, /*unbiased=*/false).clamp_min(1e-6).to(states_.device());
   aggregator_.fold_standardisation(-mean_KD_ / std_KD_, 1 / std_KD_);
