@@ -95,7 +95,7 @@ class ProductsAlone {
   Tensor gate_up_, down_, x_ND_, h_NF_, y_ND_, a_NF_;
 };
 
-// Of one time. On a GPU of several in a row, as a model has layers: the host queues ahead.
+// Seconds of `work`. On a GPU the mean of several in a row, as a model has layers: the host queues ahead.
 double seconds_of(const Tensor& x, const std::function<void()>& work) {
   const int times = x.is_cuda() ? 8 : 1;
   const auto start = std::chrono::steady_clock::now();

@@ -45,10 +45,10 @@ nn::DecoderConfig read_decoder_config(const std::filesystem::path& path);
 // that is not supported, pickled .bin weights. A causal LM is a valid base.
 Checkpoint load_checkpoint(const std::filesystem::path& directory, const LoadOptions& options = {});
 
-// Writes config.json and model.safetensors, in the weights' own types, into `directory`, which exists: as
-// <Family>ForSequenceClassification (Score), <Family>ForCausalLM (LanguageModel, or None with tied
-// embeddings), <Family>Model (None), such that transformers gives the same scores. Settings of `config` that
-// the decoder does not know are kept.
+// Writes config.json and model.safetensors, in the decoder's own type with heads in float32, into
+// `directory`, which exists: as <Family>ForSequenceClassification (Score), <Family>ForCausalLM
+// (LanguageModel, or None with tied embeddings), <Family>Model (None), such that transformers gives the same
+// scores. Settings of `config` that the decoder does not know are kept.
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);
 
 }  // namespace dmoerm::models

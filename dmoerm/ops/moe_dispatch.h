@@ -34,7 +34,7 @@ struct Capacity {
 int64_t expert_capacity(double factor, int64_t num_rows, int64_t top_k, int64_t num_experts);
 
 // expert_Tk [T, k] int64, from 0 to below num_experts. With a capacity, or more than 1024 experts, it is
-// sorted on the host, which then waits for the device.
+// sorted on the host, which then waits for the device. A GPU does not check what it is given.
 Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity = {});
 
 // x_TD [T, D] -> the sorted rows [N, D].

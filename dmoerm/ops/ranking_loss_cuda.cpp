@@ -56,8 +56,10 @@ class RankingLossCuda : public torch::autograd::Function<RankingLossCuda> {
 
 Tensor ranking_loss_cuda(const Tensor& reward_R, const RankingEdges& edges,
                          const RankingLossOptions& options) {
+  DMOERM_ASSERT(reward_R.dim() == 1);
   for (const Tensor* part : {&edges.better_E, &edges.worse_E, &edges.weight_E, &edges.margin_E})
-    DMOERM_ASSERT(part->device() == reward_R.device() && part->is_contiguous());
+    DMOERM_ASSERT(part->device() == reward_R.device() && part->is_contiguous() &&
+                  part->sizes() == edges.better_E.sizes());
   return RankingLossCuda::apply(reward_R, edges.better_E, edges.worse_E, edges.weight_E, edges.margin_E,
                                 options);
 }

@@ -84,6 +84,8 @@ void export_classifier(const DoubleLayerModel& model, const ExpertChoice& choice
   } else {
     const models::Adapter& adapter = choose_expert(inner, choice.point).adapter;
     merged.decoder = std::make_shared<nn::Decoder>(models::merge_adapter(inner.decoder(), adapter.lora));
+    for (auto& [name, weight] : merged.decoder->weights())
+      weight = weight.to(torch::kFloat32);  // as the merged
     merged.score_weight = adapter.score_weight;
   }
   refuse_existing(directory);

@@ -43,6 +43,10 @@ void add_chunks(Chunk chunk, int64_t longest_sharing, int64_t token_budget, bool
   add_chunks(second, longest_sharing, token_budget, share_prefix, chunks);
 }
 
+int64_t divide_up(int64_t x, int64_t y) {
+  return (x + y - 1) / y;
+}
+
 // Chunks that fit the budget together with all K experts share a batch. One that does not is computed some
 // experts at a time: to cut its sequences would compute their prefix again.
 std::vector<Batch> plan(const std::vector<Chunk>& chunks, int64_t K, int64_t token_budget) {
@@ -52,8 +56,9 @@ std::vector<Batch> plan(const std::vector<Chunk>& chunks, int64_t K, int64_t tok
   for (const auto& together : data::plan_batches(costs, token_budget)) {
     Batch batch = {{}, 0, K};
     for (const int64_t c : together) batch.chunks.push_back(chunks[c]);
-    const int64_t at_once =
+    int64_t at_once =
         together.size() > 1 ? K : std::clamp<int64_t>(token_budget / batch.chunks[0].rows, 1, K);
+    at_once = divide_up(K, divide_up(K, at_once));  // parts of about one size
     for (; batch.first_expert < K; batch.first_expert += at_once) {
       batch.num_experts = std::min(at_once, K - batch.first_expert);
       batches.push_back(batch);
@@ -81,12 +86,18 @@ std::vector<int64_t> sequences_of(const Batch& batch) {
   return sequences;
 }
 
-// The chunks, or one chunk's sequences, in two halves.
+// The chunks, or one chunk's experts or sequences, in two halves.
 std::pair<Batch, Batch> halves(const Batch& batch) {
   Batch first = batch, second = batch;
   if (const size_t count = batch.chunks.size() / 2; count > 0) {
     first.chunks.resize(count);
     second.chunks.erase(second.chunks.begin(), second.chunks.begin() + static_cast<std::ptrdiff_t>(count));
+    return {first, second};
+  }
+  if (batch.num_experts > 1) {
+    first.num_experts = batch.num_experts / 2;
+    second.first_expert += first.num_experts;
+    second.num_experts -= first.num_experts;
     return {first, second};
   }
   Chunk &head = first.chunks[0], &tail = second.chunks[0];
@@ -106,13 +117,14 @@ Tensor compute(const nn::Decoder& decoder, const nn::ExpertSet* experts, const B
     const Tensor last = decoder.last_hidden(on_device, experts);
     return last.to(torch::kFloat).view({-1, batch.num_experts, decoder.config().hidden_size});
   } catch (const OutOfMemory&) {
-    if (sequences_of(batch).size() < 2) throw;
+    if (batch.num_experts == 1 && sequences_of(batch).size() < 2) throw;
   }
   release_unused_memory(decoder.device());
   log().warn("the device is out of memory for {} tokens at once: halving them", packed.num_tokens());
   const auto [first, second] = halves(batch);
   const Tensor of_first = compute(decoder, experts, first, pack(first), pack);
-  return torch::cat({of_first, compute(decoder, experts, second, pack(second), pack)});
+  const bool by_experts = first.num_experts < batch.num_experts;
+  return torch::cat({of_first, compute(decoder, experts, second, pack(second), pack)}, by_experts ? 1 : 0);
 }
 
 // On a GPU as many rows as fill it, where they fit a quarter of what is free.

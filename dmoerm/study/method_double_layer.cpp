@@ -122,7 +122,11 @@ ScorerPointer make_warm_start(const StudyCell& cell, const Method& method) {
 ScorerPointer make_other_form(const StudyCell& cell, const Method& method) {
   train::RunConfig config = cell.double_layer(method.name);
   config.phase1_form = config.phase1_form == "full" ? "lora" : "full";
-  if (config.phase1_form == "lora") config.phase1_lora = config.phase2_lora;
+  if (config.phase1_form == "lora") {
+    config.phase1_lora = config.phase2_lora;
+  } else if (config.router.form != "none") {
+    config.router.form = "classifier";  // the tasks share no base that another router could stand on
+  }
   return scorer_of(reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
 }
 

@@ -82,8 +82,8 @@ uint64_t StudyCell::fingerprint() const {
 void StudyCell::prepare() {
   const FileLock lock(directory_ / "prepare.lock", FileLock::IfHeld::Wait);
   const fs::path done = directory_ / "prepared";
-  if (fs::exists(done)) return;
   if (world_) world_->prepare(device_, dtype_);
+  if (fs::exists(done)) return;
   if (condition_.size != 1 || condition_.rank_noise != 0) make_records();
   make_labels();
   write_file_atomically(done, "");

@@ -10,7 +10,7 @@ namespace dmoerm::study {
 StudyWorld::StudyWorld(const fs::path& study_directory, const data::WorldSizes& sizes, uint64_t seed,
                        double conflict)
     : sizes_(sizes), seed_(seed), conflict_(conflict) {
-  fingerprint_ = hash64(fmt::format("conflict {}", conflict));
+  fingerprint_ = hash64(fmt::format("conflict {}, vocabulary {}", conflict, kWorldVocabulary));
   for (const auto& [key, value] : world_pretrain("", seed).settings)
     if (key != "out") fingerprint_ = hash_combine(fingerprint_, hash64(key + "=" + value));
   for (const int64_t size :

@@ -59,17 +59,18 @@ Section training_section(const std::filesystem::path& run) {
     const bool is_phase2 = stage.starts_with("phase2/");
     const size_t slash = stage.find('/');
     const std::string phase = stage.substr(0, slash);
-    const std::string title = phase == "router"   ? "Router"
-                              : phase == "phase1" ? "Phase 1: task-specific training"
+    const std::string title = phase == "router"       ? "Router"
+                              : phase == "warm_start" ? "Warm start: one model of all tasks"
+                              : phase == "phase1"     ? "Phase 1: task-specific training"
                               : is_phase2 ? "Phase 2, " + stage.substr(slash + 1) + ": capability experts"
                                           : "Phase 3: aggregators";
     Chart& chart = charts.try_emplace(is_phase2 ? stage : phase, new_chart(title)).first->second;
     const std::string series = is_phase2 || slash == std::string::npos ? lane : stage.substr(slash + 1);
     if (!curve.held_out.empty()) chart.series.push_back({series + ", held out", curve.held_out, {}});
     if (!is_phase2 && !curve.train.empty())
-      chart.series.push_back({series + ", training", curve.train, {}, true});
+      chart.series.push_back({series + ", training", curve.train, {}, !curve.held_out.empty()});
   }
-  for (const char* phase : {"router", "phase1", "phase2/", "phase3"})
+  for (const char* phase : {"warm_start", "router", "phase1", "phase2/", "phase3"})
     for (const auto& [name, chart] : charts)
       if (name.starts_with(phase)) section.charts.push_back(chart);
   return section;

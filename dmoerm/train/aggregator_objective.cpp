@@ -3,11 +3,12 @@
 #include "dmoerm/core/device_memory.h"
 
 namespace dmoerm::train {
+
 AggregatorObjective::AggregatorObjective(reward::Aggregator& aggregator, const StateExamples& examples,
                                          AggregatorOptions options)
     : aggregator_(aggregator),
       examples_(examples),
-      states_(examples.z_RKD, aggregator.device(), free_device_memory(aggregator.device()) / 2),
+      states_(examples.z_RKD, aggregator.device(), free_device_memory(aggregator.device()) / 4),
       options_(std::move(options)) {
   mean_KD_ = states_.states().mean(0).to(states_.device());
   std_KD_ = states_.states().std(0, /*unbiased=*/false).clamp_min(1e-6).to(states_.device());

@@ -31,6 +31,7 @@ class AggregatorObjective : public Objective {
     return {{0, static_cast<int64_t>(examples_.train.size()), 1}};
   }
   StepResult accumulate(const StepRequest& request) override;
+  bool shrink() override { return states_.leave_device(); }
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 
  private:

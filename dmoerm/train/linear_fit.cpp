@@ -3,6 +3,7 @@
 #include "dmoerm/core/error.h"
 
 namespace dmoerm::train {
+
 LinearFit fit_linear(const StateExamples& examples, const Tensor& head_KD, double l2) {
   torch::NoGradGuard no_grad;
   const int64_t num_experts = head_KD.size(0);

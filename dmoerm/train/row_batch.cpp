@@ -26,13 +26,19 @@ RowBatch rows_of(const EdgeLists& groups, torch::Device device) {
 }
 
 DeviceRows::DeviceRows(Tensor states, torch::Device device, int64_t budget)
-    : states_(std::move(states)), device_(device) {
+    : on_host_(std::move(states)), states_(on_host_), device_(device) {
   if (static_cast<int64_t>(states_.nbytes()) > budget) return;
   try {
     states_ = states_.to(device);
   } catch (const OutOfMemory&) {  // another program was faster
     release_unused_memory(device);
   }
+}
+
+bool DeviceRows::leave_device() {
+  if (states_.device() == on_host_.device()) return false;
+  states_ = on_host_;
+  return true;
 }
 
 Tensor DeviceRows::rows(const Tensor& row_N) const {

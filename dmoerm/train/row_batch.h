@@ -26,10 +26,11 @@ class DeviceRows {
   DeviceRows(Tensor states, torch::Device device, int64_t budget);
   Tensor rows(const Tensor& row_N) const;           // [N, …] on the device
   const Tensor& states() const { return states_; }  // where they are kept
+  bool leave_device();                              // from now on they are fetched; false: they are already
   torch::Device device() const { return device_; }
 
  private:
-  Tensor states_;
+  Tensor on_host_, states_;
   torch::Device device_;
 };
 

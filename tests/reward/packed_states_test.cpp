@@ -61,13 +61,19 @@ TEST_F(StatesOfExperts, DoNotDependOnTheBudget) {
   }
 }
 
+// What the larger prompt's sequences share is computed once for an expert as long as one expert fits.
 TEST_F(StatesOfExperts, AreGivenOutWithAllExperts) {
-  for (const int64_t budget : {1, 66, 1000}) {
+  const std::vector<std::pair<int64_t, size_t>> cases = {{1, 1},   {65, 5},  {66, 9},
+                                                         {140, 9}, {198, 9}, {1000, 10}};
+  for (const auto& [budget, largest] : cases) {
     std::vector<int64_t> seen;
+    size_t most = 0;
     for_each_states(decoder(), &experts_, prompts_, {budget}, [&](const auto& sequences, const Tensor& z) {
       EXPECT_EQ(z.sizes(), torch::IntArrayRef({static_cast<int64_t>(sequences.size()), 3, 16}));
       seen.insert(seen.end(), sequences.begin(), sequences.end());
+      most = std::max(most, sequences.size());
     });
+    EXPECT_EQ(most, largest) << "budget " << budget;
     std::ranges::sort(seen);
     EXPECT_EQ(seen, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})) << "budget " << budget;
   }

@@ -189,6 +189,28 @@ TEST_F(StudyTest, ConditionsChangeTheTrainingRecords) {
   EXPECT_NEAR(turned / ranked, 0.25, 0.12);
 }
 
+TEST_F(StudyTest, CellsOfASeedAndConflictShareTheirWorld) {
+  StudyConfig study;
+  study.out = directory_ / "out";
+  study.world.emplace();
+  const auto cell = [&](const Condition& condition) {
+    return StudyCell(study, condition, torch::kCPU, torch::kFloat32);
+  };
+  const StudyCell plain = cell({1, 1, 0, 1}), part = cell({1, 0.25, 0, 1}), noisy = cell({1, 1, 0.2, 1});
+  for (const StudyCell* other : {&part, &noisy}) {
+    EXPECT_NE(other->directory(), plain.directory());
+    EXPECT_EQ(other->double_layer("run").base, plain.double_layer("run").base);
+    EXPECT_EQ(other->single("run").base, plain.double_layer("run").base);
+    EXPECT_EQ(other->evaluations()[0].files, plain.evaluations()[0].files);
+    EXPECT_NE(other->double_layer("run").labels, plain.double_layer("run").labels);
+    EXPECT_NE(other->double_layer("run").data[0].files, plain.double_layer("run").data[0].files);
+  }
+  for (const Condition& other : {Condition{2, 1, 0, 1}, Condition{1, 1, 0, 0.5}})
+    EXPECT_NE(cell(other).double_layer("run").base, plain.double_layer("run").base);
+  study.world->test += 1;
+  EXPECT_NE(cell({1, 1, 0, 1}).evaluations()[0].files, plain.evaluations()[0].files);
+}
+
 TEST_F(StudyTest, SetsAreReportedInTheStudysOrder) {
   write_file_atomically(directory_ / "other.jsonl", read_file(directory_ / "dev.jsonl"));
   const StudyConfig study =

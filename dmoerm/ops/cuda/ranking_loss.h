@@ -15,7 +15,7 @@ struct RankingLoss {
   float label_smoothing, centering;
 };
 
-// loss [1]: the sum of the weighted terms, in a fixed order. slope_better, slope_worse [edges]: the gradient
+// sum [1]: the sum of the weighted terms, in a fixed order. slope_better, slope_worse [edges]: the gradient
 // of an edge's term in its two rewards.
 cudaError_t ranking_loss_forward(const RankingLoss& loss, float* sum, float* slope_better, float* slope_worse,
                                  cudaStream_t stream);
