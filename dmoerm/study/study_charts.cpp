@@ -181,6 +181,7 @@ std::vector<Chart> setting_charts(const StudyResults& results, const std::string
           std::vector<double> values;
           for (const double accuracy : method->values(set, &SetMeasures::accuracy))
             values.push_back(100 * accuracy);
+          if (values.empty()) continue;
           const metrics::SeedMean mean = metrics::seed_mean(values);
           series.points.emplace_back(place, mean.mean);
           series.bands.emplace_back(mean.interval.low, mean.interval.high);

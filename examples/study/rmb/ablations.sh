@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What DMoERM's accuracy on RMB depends on: phase 1's share of the prompts, the aggregator's pull, the number of tasks.
-#   examples/study/rmb/ablations.sh DATA OTHERS [OUT [DEVICE]]     after run.sh, with the same OUT
+#   examples/study/rmb/ablations.sh DATA OTHERS [OUT [DEVICE]]     after run.sh, with the same OUT and STUDY_OPTIONS
 set -euo pipefail
 if [ $# -lt 2 ]; then
   sed -n '3s/^# *//p' "$0" >&2

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole study: tokenizer, base, labels, then every method.
 #   examples/study/rmb/run.sh DATA OTHERS TEXT [OUT [DEVICE]]     started from the project's folder
+# STUDY_OPTIONS="--jobs 5 --threads 2" shares the runs among processes.
 # A step whose result is there already is passed over, and what was stopped goes on.
 set -euo pipefail
 if [ $# -lt 3 ]; then
@@ -16,4 +17,5 @@ mkdir -p "$out"
 [ -e "$out/base/model" ] || "$dmoerm" pretrain $here/pretrain.toml --set vars.text="$text" --set vars.out="$out" \
   --device "$device" $([ -e "$out/base/run.json" ] && echo --resume || true)
 "$dmoerm" label --judge builtin --data "$data/train.jsonl.gz" --tasks examples/rmb/tasks.toml --out "$out/labels.jsonl"
-"$dmoerm" study $here/study.toml --set vars.data="$data" --set vars.others="$others" --set vars.out="$out" --device "$device"
+"$dmoerm" study $here/study.toml --set vars.data="$data" --set vars.others="$others" --set vars.out="$out" --device "$device" \
+  ${STUDY_OPTIONS:-}
