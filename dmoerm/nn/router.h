@@ -45,10 +45,6 @@ class TopKRouter : public Router {
   Routing route(const Tensor& x_TD) const override;
 
  private:
-  Tensor choose(const Tensor& scores_TE) const;  // expert_Tk
-  // True where an expert's group is not among the row's best.
-  Tensor outside_best_groups(const Tensor& choice_TE) const;
-
   RouterConfig config_;
   Tensor weight_ED_, bias_E_;
   RouterNoise noise_;

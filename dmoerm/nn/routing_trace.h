@@ -15,7 +15,7 @@ struct LayerRouting {
   int64_t layer = 0;
   std::vector<int64_t> rows;
   Routing routing;
-  int64_t num_dropped = 0;
+  Tensor slot_Tk;  // below 0: dropped for want of capacity
 };
 
 // One entry for each sparse layer, in order; filled by a pass that is given it.

@@ -10,6 +10,7 @@
 #include "dmoerm/ops/moe_dispatch.h"
 #include "dmoerm/ops/ranking_loss.h"
 #include "dmoerm/ops/rms_norm.h"
+#include "dmoerm/ops/routing.h"
 
 namespace dmoerm::ops {
 
@@ -41,14 +42,17 @@ bool takes_dispatch(const Tensor& expert_Tk, int64_t num_experts);
 Dispatch dispatch_cuda(const Tensor& expert_Tk, int64_t num_experts);
 bool takes_top_k(const Tensor& x_TE);  // float32 with at most 512 columns
 Tensor top_k_cuda(const Tensor& x_TE, int64_t k);
+// Whether route_rows_cuda does it in one kernel: what takes_top_k, at most 32 experts a row, no groups.
+bool takes_routing(const Tensor& logits_TE, const RoutingRule& rule);
+RoutedRows route_rows_cuda(const Tensor& logits_TE, const Tensor& bias_E, const RoutingRule& rule);
 // Whether the next two take rows like x's: those of on_cuda() whose size is a multiple of 16 bytes.
 bool takes_moe_rows(const Tensor& x_TD);
-Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& place_N, int64_t top_k);
+Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& slot_Tk, int64_t num_sorted);
 struct CombineGradients {
   Tensor y_ND, weight_Tk;  // undefined where not asked for
 };
 CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
-                                            const Tensor& weight_Tk, const Tensor& place_N, bool for_y,
+                                            const Tensor& weight_Tk, const Tensor& slot_Tk, bool for_y,
                                             bool for_weight);
 Tensor ranking_loss_cuda(const Tensor& reward_R, const RankingEdges& edges,
                          const RankingLossOptions& options);

@@ -19,6 +19,9 @@ bool takes_dispatch(const Tensor&, int64_t) {
 bool takes_top_k(const Tensor&) {
   return false;
 }
+bool takes_routing(const Tensor&, const RoutingRule&) {
+  return false;
+}
 bool takes_moe_rows(const Tensor&) {
   return false;
 }
@@ -64,6 +67,9 @@ Tensor weighted_rows_cuda(const Tensor&, const Tensor&, const Tensor&) {
   without_cuda();
 }
 Tensor top_k_cuda(const Tensor&, int64_t) {
+  without_cuda();
+}
+RoutedRows route_rows_cuda(const Tensor&, const Tensor&, const RoutingRule&) {
   without_cuda();
 }
 void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {

@@ -40,4 +40,15 @@ const Tensor& GroupOffsets::end_E(torch::Device device) const {
   return end_E;
 }
 
+GroupOffsets GroupOffsets::joined(int64_t groups, int64_t size) const {
+  DMOERM_ASSERT(size > 0 && groups % size == 0 && groups <= num_groups());
+  if (size == 1 && groups == num_groups()) return *this;
+  if (places_->host.empty())
+    return GroupOffsets(
+        places_->end_E.narrow(0, 0, groups).view({-1, size}).select(1, size - 1).contiguous());
+  std::vector<int64_t> offsets;
+  for (int64_t group = 0; group <= groups; group += size) offsets.push_back(places_->host[group]);
+  return offsets;
+}
+
 }  // namespace dmoerm::ops

@@ -20,6 +20,8 @@ class GroupOffsets {
   // [E + 1]; waits for the GPU where only the GPU knows them.
   const std::vector<int64_t>& host() const;
   const Tensor& end_E(torch::Device device) const;
+  // The first `groups` groups, `size` at a time as one; `groups` is a multiple of it.
+  GroupOffsets joined(int64_t groups, int64_t size) const;
 
  private:
   struct Places {

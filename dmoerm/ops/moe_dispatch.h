@@ -15,11 +15,9 @@ namespace dmoerm::ops {
 struct Dispatch {
   GroupOffsets offsets;  // of the experts' sorted rows
   // On the device, int64: place_N [N] the assignment t * k + j of each sorted row; slot_Tk [T, k] the sorted
-  // row of each assignment, -1 where it was dropped.
+  // row of each assignment, -1 where it was dropped. With a capacity N may be more than what is kept, which
+  // only a GPU knows: the rows behind the last offset belong to no expert and are never read.
   Tensor place_N, slot_Tk;
-
-  std::vector<int64_t> rows() const;  // [N] the row that each sorted row comes from; waits for the device
-  int64_t num_dropped() const { return slot_Tk.numel() - place_N.numel(); }
 };
 
 // Every expert takes at most `capacity` rows; what comes later is dropped. All first choices come before all
@@ -33,9 +31,17 @@ struct Capacity {
 // Rows of an expert at capacity factor c: ceil(c * T * k / E).
 int64_t expert_capacity(double factor, int64_t num_rows, int64_t top_k, int64_t num_experts);
 
-// expert_Tk [T, k] int64, from 0 to below num_experts. With a capacity, or more than 1024 experts, it is
+// Parts of each expert's rows, by which they are sorted first: the groups of the offsets are then e *
+// num_parts + part.
+struct RowParts {
+  Tensor part_T;  // int64 from 0 to below num_parts, where expert_Tk lies; undefined: one part
+  int64_t num_parts = 1;
+};
+
+// expert_Tk [T, k] int64, from 0 to below num_experts. More than 1024 groups (1023 with a capacity) are
 // sorted on the host, which then waits for the device. A GPU does not check what it is given.
-Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity = {});
+Dispatch dispatch(const Tensor& expert_Tk, int64_t num_experts, const Capacity& capacity = {},
+                  const RowParts& parts = {});
 
 // x_TD [T, D] -> the sorted rows [N, D].
 Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan);
@@ -43,7 +49,7 @@ Tensor gather_rows(const Tensor& x_TD, const Dispatch& plan);
 // order of j. A row whose assignments were all dropped is zero.
 Tensor combine_rows(const Tensor& y_ND, const Tensor& weight_Tk, const Dispatch& plan);
 
-// The same in plain operations.
+// The same in plain operations, for plans without rows that belong to no expert.
 Tensor gather_rows_reference(const Tensor& x_TD, const Dispatch& plan);
 Tensor combine_rows_reference(const Tensor& y_ND, const Tensor& weight_Tk, const Dispatch& plan);
 

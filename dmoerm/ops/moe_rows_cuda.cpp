@@ -1,5 +1,4 @@
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
 
 #include "dmoerm/ops/cuda/dispatch.h"
 #include "dmoerm/ops/cuda/moe.h"
@@ -39,11 +38,12 @@ bool takes_moe_rows(const Tensor& x_TD) {
   return on_cuda(x_TD) && x_TD.size(1) * x_TD.element_size() % 16 == 0;
 }
 
-Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& place_N, int64_t top_k) {
-  const Tensor from = loadable_rows(x_TD), to = at::empty({place_N.size(0), from.size(1)}, from.options());
+Tensor gather_rows_cuda(const Tensor& x_TD, const Tensor& slot_Tk, int64_t num_sorted) {
+  const Tensor from = loadable_rows(x_TD), slot = slot_Tk.contiguous(),
+               to = at::empty({num_sorted, from.size(1)}, from.options());
   const int64_t row_bytes = from.size(1) * from.element_size();
-  check_cuda(gather_rows({from.data_ptr(), to.data_ptr(), place_N.data_ptr<int64_t>(), place_N.size(0), top_k,
-                          row_bytes},
+  check_cuda(gather_rows({from.data_ptr(), to.data_ptr(), slot.data_ptr<int64_t>(), slot.size(0),
+                          slot.size(1), row_bytes},
                          current_stream(from)),
              "gather_rows");
   return to;
@@ -67,22 +67,22 @@ Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Ten
 }
 
 CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
-                                            const Tensor& weight_Tk, const Tensor& place_N, bool for_y,
+                                            const Tensor& weight_Tk, const Tensor& slot_Tk, bool for_y,
                                             bool for_weight) {
-  const Tensor grad = loadable_rows(grad_TD), y = loadable_rows(y_ND),
+  const Tensor grad = loadable_rows(grad_TD), y = loadable_rows(y_ND), slot = slot_Tk.contiguous(),
                weight = weight_Tk.to(torch::kFloat32).contiguous();
   CombineGradients result;
   if (for_y) result.y_ND = at::empty(y.sizes(), y.options());
-  if (for_weight) result.weight_Tk = at::zeros_like(weight);
+  if (for_weight) result.weight_Tk = at::empty(weight.sizes(), weight.options());
   const CombineRowsBackward rows = {.type = float_type(y),
                                     .grad_y = grad.data_ptr(),
                                     .x = y.data_ptr(),
                                     .weight = weight.data_ptr<float>(),
-                                    .place = place_N.data_ptr<int64_t>(),
+                                    .slot = slot.data_ptr<int64_t>(),
                                     .grad_x = for_y ? result.y_ND.data_ptr() : nullptr,
                                     .grad_weight = for_weight ? result.weight_Tk.data_ptr<float>() : nullptr,
-                                    .num_sorted = y.size(0),
-                                    .top_k = weight.size(1),
+                                    .num_rows = slot.size(0),
+                                    .top_k = slot.size(1),
                                     .width = y.size(1)};
   check_cuda(combine_rows_backward(rows, current_stream(y)), "combine_rows");
   return result;

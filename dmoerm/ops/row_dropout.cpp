@@ -52,8 +52,13 @@ class RowDropoutFunction : public torch::autograd::Function<RowDropoutFunction> 
 RowMask::RowMask(const RowDropout& dropout) : probability_(dropout.probability) {
   DMOERM_ASSERT(probability_ >= 0 && probability_ < 1);
   if (!active()) return;
-  keys_.reserve(dropout.row_keys.size());
-  for (const uint64_t key : dropout.row_keys) keys_.push_back(hash_combine(dropout.seed, key));
+  std::vector<int64_t> keys;
+  keys.reserve(dropout.row_keys.size());
+  for (const uint64_t key : dropout.row_keys)
+    keys.push_back(static_cast<int64_t>(hash_combine(dropout.seed, key)));
+  key_N_ = torch::tensor(keys, torch::kInt64);
+  if (dropout.place_N.defined())
+    key_N_ = copy_to_device(key_N_, dropout.place_N.device()).index_select(0, dropout.place_N);
 }
 
 Tensor RowMask::apply(const Tensor& x_NI, int64_t begin) const {
@@ -79,37 +84,28 @@ void RowMask::add_to(Tensor y_NI, const Tensor& x_NI, int64_t begin) const {
 
 void RowMask::run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const {
   const int64_t rows = x_NI.size(0), width = x_NI.size(1);
-  DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
+  const Tensor key_N = keys_on(x_NI.device(), begin, rows);
   if (x_NI.is_cuda())
-    return row_dropout_cuda(x_NI, y_NI, keys_on(x_NI.device()).narrow(0, begin, rows),
-                            threshold(probability_), 1 / (1 - probability_), add);
+    return row_dropout_cuda(x_NI, y_NI, key_N, threshold(probability_), 1 / (1 - probability_), add);
   const float* x = x_NI.data_ptr<float>();
   float* y = y_NI.data_ptr<float>();
+  const auto* keys = reinterpret_cast<const uint64_t*>(key_N.data_ptr<int64_t>());
   const auto scale = static_cast<float>(1 / (1 - probability_));
   at::parallel_for(0, rows, 1 + 16384 / (width + 1), [&](int64_t first, int64_t last) {
-    cpu_kernels().row_dropout(x + first * width, y + first * width, keys_.data() + begin + first,
-                              last - first, width, threshold(probability_), scale, add);
+    cpu_kernels().row_dropout(x + first * width, y + first * width, keys + first, last - first, width,
+                              threshold(probability_), scale, add);
   });
 }
 
-Tensor RowMask::keys_on(torch::Device device) const {
-  if (!device_keys_.defined() || device_keys_.device() != device) {
-    const std::vector<int64_t> bits(keys_.begin(), keys_.end());
-    device_keys_ = copy_to_device(bits, device);
-  }
-  return device_keys_;
+Tensor RowMask::keys_on(torch::Device device, int64_t begin, int64_t count) const {
+  DMOERM_ASSERT(begin + count <= key_N_.size(0));
+  if (key_N_.device() != device) key_N_ = copy_to_device(key_N_, device);
+  return key_N_.narrow(0, begin, count);
 }
 
 Tensor RowMask::factors(const Tensor& x_NI, int64_t begin) const {
-  const int64_t rows = x_NI.size(0);
-  DMOERM_ASSERT(begin + rows <= static_cast<int64_t>(keys_.size()));
-  std::vector<int64_t> low(rows), high(rows);
-  for (int64_t t = 0; t < rows; ++t) {
-    low[t] = static_cast<int64_t>(keys_[begin + t] & kLow);
-    high[t] = static_cast<int64_t>(keys_[begin + t] >> 32);
-  }
-  const Tensor low_N1 = copy_to_device(low, x_NI.device()).unsqueeze(1);
-  const Tensor high_N1 = copy_to_device(high, x_NI.device()).unsqueeze(1);
+  const Tensor key_N1 = keys_on(x_NI.device(), begin, x_NI.size(0)).unsqueeze(1);
+  const Tensor low_N1 = key_N1 & kLow, high_N1 = key_N1.bitwise_right_shift(32) & kLow;
   const Tensor column_I = torch::arange(x_NI.size(1), low_N1.options()) * int64_t{0x9e3779b9} & kLow;
   const Tensor kept_NI = mix32(mix32(column_I ^ low_N1) ^ high_N1) >= int64_t{threshold(probability_)};
   return kept_NI.to(x_NI.scalar_type()) * (1 / (1 - probability_));
@@ -122,7 +118,8 @@ Tensor row_dropout_reference(const Tensor& x_TI, const RowDropout& dropout) {
 
 Tensor row_dropout(const Tensor& x_TI, const RowDropout& dropout) {
   if (dropout.probability <= 0) return x_TI;
-  DMOERM_ASSERT(static_cast<int64_t>(dropout.row_keys.size()) == x_TI.size(0));
+  DMOERM_ASSERT((dropout.place_N.defined() ? dropout.place_N.size(0)
+                                           : static_cast<int64_t>(dropout.row_keys.size())) == x_TI.size(0));
   return RowDropoutFunction::apply(x_TI, dropout);
 }
 

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "dmoerm/core/compat.h"
 
@@ -13,6 +12,8 @@ struct RowDropout {
   double probability = 0;              // 0: none; below 1
   uint64_t seed = 0;                   // of the step and the layer
   std::span<const uint64_t> row_keys;  // [T]
+  // Where defined, row i has the key row_keys[place_N[i]]; int64, on the device of the rows.
+  Tensor place_N = {};
 };
 
 // Inverted dropout whose mask is a function of (seed, row key, column) alone: element (t, i) is kept, and
@@ -32,10 +33,10 @@ class RowMask {
 
  private:
   void run_kernel(const Tensor& x_NI, const Tensor& y_NI, int64_t begin, bool add) const;
-  Tensor keys_on(torch::Device device) const;  // copied once for a device
+  // Of `count` rows from `begin` on; copied once for a device.
+  Tensor keys_on(torch::Device device, int64_t begin, int64_t count) const;
   double probability_;
-  mutable Tensor device_keys_;
-  std::vector<uint64_t> keys_;  // hash of seed and row key; empty when there is no dropout
+  mutable Tensor key_N_;  // int64: hash of seed and row key; undefined when there is no dropout
 };
 
 }  // namespace dmoerm::ops

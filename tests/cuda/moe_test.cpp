@@ -9,7 +9,7 @@
 #include "dmoerm/nn/rotary_frequencies.h"
 #include "dmoerm/ops/expert_linear.h"
 #include "dmoerm/ops/float32_linear.h"
-#include "dmoerm/ops/top_k.h"
+#include "dmoerm/ops/routing.h"
 #include "tests/nn/tiny_moe.h"
 #include "tests/ops/testing.h"
 
@@ -37,18 +37,21 @@ void expect_no_wait(Op op, const std::string& what) {
   c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_DISABLED);
 }
 
-void expect_same_plan(const Tensor& expert_Tk, int64_t num_experts, const std::string& what) {
-  const ops::Dispatch expected = ops::dispatch(expert_Tk, num_experts);
-  const ops::Dispatch actual = ops::dispatch(expert_Tk.to(torch::kCUDA), num_experts);
+void expect_same_plan(const Tensor& expert_Tk, int64_t num_experts, const std::string& what,
+                      const ops::Capacity& capacity = {}, const ops::RowParts& parts = {}) {
+  ops::RowParts device_parts = parts;
+  if (parts.part_T.defined()) device_parts.part_T = parts.part_T.to(torch::kCUDA);
+  const ops::Dispatch expected = ops::dispatch(expert_Tk, num_experts, capacity, parts);
+  const ops::Dispatch actual = ops::dispatch(expert_Tk.to(torch::kCUDA), num_experts, capacity, device_parts);
   EXPECT_TRUE(actual.place_N.is_cuda() && actual.slot_Tk.is_cuda()) << what;
-  EXPECT_TRUE(torch::equal(actual.place_N.cpu(), expected.place_N)) << what;
+  const int64_t kept = expected.place_N.size(0);
+  ASSERT_GE(actual.place_N.size(0), kept) << what;
+  EXPECT_TRUE(torch::equal(actual.place_N.narrow(0, 0, kept).cpu(), expected.place_N)) << what;
   EXPECT_TRUE(torch::equal(actual.slot_Tk.cpu(), expected.slot_Tk)) << what;
   EXPECT_TRUE(
       torch::equal(actual.offsets.end_E(actual.place_N.device()).cpu(), expected.offsets.end_E(torch::kCPU)))
       << what;
   EXPECT_EQ(actual.offsets.host(), expected.offsets.host()) << what;
-  EXPECT_EQ(actual.rows(), expected.rows()) << what;
-  EXPECT_EQ(actual.num_dropped(), 0) << what;
 }
 
 TEST_F(CudaMoe, DispatchEqualsTheHosts) {
@@ -66,10 +69,80 @@ TEST_F(CudaMoe, DispatchEqualsTheHosts) {
     }
 }
 
+TEST_F(CudaMoe, DispatchWithCapacityAndPartsEqualsTheHosts) {
+  torch::manual_seed(1);
+  for (const int64_t rows : {1, 300, 5000})
+    for (const auto& [top_k, experts] : std::vector<std::array<int64_t, 2>>{{1, 1}, {2, 8}, {6, 64}}) {
+      const Tensor expert_Tk = torch::randint(experts, {rows, top_k}, torch::kInt64);
+      std::vector<int64_t> order;
+      for (int64_t t = rows; t-- > 0;) order.push_back(t);
+      for (const int64_t num_parts : {1, 3})
+        for (const int64_t capacity : {0, 1, 40, 100000})
+          for (const bool ordered : {false, true}) {
+            ops::RowParts parts;
+            if (num_parts > 1) parts = {torch::randint(num_parts, {rows}, torch::kInt64), num_parts};
+            expect_same_plan(
+                expert_Tk, experts,
+                fmt::format("T {} k {} E {} parts {} capacity {} {}", rows, top_k, experts, num_parts,
+                            capacity, ordered),
+                {capacity, ordered ? std::span<const int64_t>(order) : std::span<const int64_t>()}, parts);
+          }
+    }
+}
+
 TEST_F(CudaMoe, DispatchNeverWaits) {
-  const Tensor expert_Tk = torch::randint(64, {5000, 6}, torch::kInt64).to(torch::kCUDA);
-  ops::dispatch(expert_Tk, 64);
-  expect_no_wait([&] { ops::dispatch(expert_Tk, 64).offsets.end_E(expert_Tk.device()); }, "dispatch");
+  const Tensor expert_Tk = torch::randint(64, {5000, 6}, torch::kInt64).to(torch::kCUDA),
+               part_T = torch::randint(5, {5000}, torch::kInt64).to(torch::kCUDA);
+  for (const int64_t capacity : {0, 300})
+    for (const bool in_parts : {false, true}) {
+      const ops::RowParts parts = in_parts ? ops::RowParts{part_T, 5} : ops::RowParts{};
+      const auto run = [&] {
+        ops::dispatch(expert_Tk, 64, {capacity, {}}, parts).offsets.end_E(expert_Tk.device());
+      };
+      run();
+      expect_no_wait(run, fmt::format("capacity {} parts {}", capacity, in_parts));
+    }
+}
+
+// Scores, experts and weights, and the gradient by scores and weights alone and together.
+TEST_F(CudaMoe, RoutingEqualsReference) {
+  for (const int64_t experts : {1, 8, 31, 64, 256, 512, 600})
+    for (const int64_t rows : {0, 1, 333})
+      for (const bool sigmoid : {false, true})
+        for (const bool with_bias : {false, true})
+          for (const bool normalize : {false, true}) {
+            torch::manual_seed(experts + rows);
+            const ops::RoutingRule rule = {.top_k = std::min<int64_t>(experts, 6),
+                                           .sigmoid = sigmoid,
+                                           .normalize = normalize,
+                                           .scale = normalize ? 2.5 : 1};
+            const Tensor bias_E = with_bias ? torch::randn({experts}) * 0.1 : Tensor();
+            const auto leaves = ops::as_leaves({torch::randn({rows, experts}, torch::kCUDA)});
+            const auto exact = ops::as_leaves({leaves[0].detach().cpu().to(torch::kFloat64)});
+            const ops::RoutedRows expected = ops::route_rows_reference(exact[0], bias_E, rule);
+            const ops::RoutedRows actual =
+                ops::route_rows(leaves[0], with_bias ? bias_E.to(torch::kCUDA) : Tensor(), rule);
+            const std::string what = fmt::format("T {} E {} sigmoid {} bias {} normalize {}", rows, experts,
+                                                 sigmoid, with_bias, normalize);
+            EXPECT_TRUE(torch::equal(actual.expert_Tk.cpu(), expected.expert_Tk)) << what;
+            if (rows == 0) continue;
+            EXPECT_LT(ops::relative_error(actual.scores_TE.cpu(), expected.scores_TE), 1e-6) << what;
+            EXPECT_LT(ops::relative_error(actual.weight_Tk.cpu(), expected.weight_Tk), 1e-6) << what;
+            const Tensor by_score = torch::randn({rows, experts}),
+                         by_weight = torch::randn({rows, rule.top_k});
+            for (const auto& [score, weight] : {std::pair(1, 0), {0, 1}, {1, 1}}) {
+              const auto grad = [&](const ops::RoutedRows& routed, const Tensor& leaf) {
+                std::vector<Tensor> outputs, directions;
+                if (score) outputs.push_back(routed.scores_TE), directions.push_back(by_score.to(leaf));
+                if (weight) outputs.push_back(routed.weight_Tk), directions.push_back(by_weight.to(leaf));
+                return torch::autograd::grad(outputs, {leaf}, directions, /*retain_graph=*/true)[0].cpu();
+              };
+              const Tensor wanted = grad(expected, exact[0]);
+              EXPECT_LT((grad(actual, leaves[0]).to(torch::kFloat64) - wanted).norm().item<double>(),
+                        2e-6 * std::max(1.0, wanted.norm().item<double>()))
+                  << what << " gradients of scores " << score << " weights " << weight;
+            }
+          }
 }
 
 TEST_F(CudaMoe, GatherAndCombineEqualReference) {
@@ -395,7 +468,8 @@ TEST_F(CudaMoe, LayerWithLoraExpertsEqualsTheCpu) {
         }
 }
 
-// Experts on attention alone, as they mostly are, do not make a MoE layer wait either.
+// With LoRA experts on attention alone, as they mostly are, on the experts themselves, with and without a
+// capacity.
 TEST_F(CudaMoe, LayerNeverWaits) {
   for (const auto& [name, plain_config] : nn::tiny_moe_configs()) {
     nn::DecoderConfig config = plain_config;
@@ -406,20 +480,29 @@ TEST_F(CudaMoe, LayerNeverWaits) {
     for (int e = 0; e < 3; ++e)
       attention.experts.push_back(nn::tiny_expert(config, e, 2, {"q_proj", "v_proj"}));
     attention = on_gpu(attention);
+    nn::ExpertSet everywhere = on_gpu(nn::tiny_moe_experts(config));
+    everywhere.training = true;
+    everywhere.dropout_keys = {1, 2, 3};
+    for (nn::LoraExpert& expert : everywhere.experts) expert.dropout = 0.1;
     const nn::Batch batch = three_experts_batch(torch::kCUDA);
     const Tensor frequencies = nn::rotary_frequencies(config.rotary, config.head_dim).to(torch::kCUDA);
-    for (const nn::ExpertSet* set : {static_cast<const nn::ExpertSet*>(nullptr), &std::as_const(attention)}) {
-      const nn::ForwardPass pass(config, weights, frequencies, batch, set);
-      const Tensor x = torch::randn({batch.tokens_T.size(0), config.hidden_size}, torch::kCUDA)
-                           .to(torch::kBFloat16)
-                           .set_requires_grad(true);
-      std::vector<Tensor> leaves = {x};
-      for (const auto& [weight_name, weight] : weights)
-        if (weight_name.starts_with("layers.1.mlp.") && weight.requires_grad()) leaves.push_back(weight);
-      const Tensor direction = torch::ones_like(x);
-      expect_no_wait([&] { ops::gradients(nn::moe_layer(pass, 1, x, pass.all_rows()), direction, leaves); },
-                     fmt::format("{}, {}", name, set == nullptr ? "no experts" : "experts on attention"));
-    }
+    const std::vector<std::pair<std::string, const nn::ExpertSet*>> sets = {
+        {"no experts", nullptr}, {"experts on attention", &attention}, {"experts everywhere", &everywhere}};
+    for (const auto& [set_name, set] : sets)
+      for (const double capacity_factor : {0.0, 1.0}) {
+        nn::RoutingOptions routing;
+        routing.capacity_factor = capacity_factor;
+        const nn::ForwardPass pass(config, weights, frequencies, batch, set, routing);
+        const Tensor x = torch::randn({batch.tokens_T.size(0), config.hidden_size}, torch::kCUDA)
+                             .to(torch::kBFloat16)
+                             .set_requires_grad(true);
+        std::vector<Tensor> leaves = {x};
+        for (const auto& [weight_name, weight] : weights)
+          if (weight_name.starts_with("layers.1.mlp.") && weight.requires_grad()) leaves.push_back(weight);
+        const Tensor direction = torch::ones_like(x);
+        expect_no_wait([&] { ops::gradients(nn::moe_layer(pass, 1, x, pass.all_rows()), direction, leaves); },
+                       fmt::format("{}, {}, capacity factor {}", name, set_name, capacity_factor));
+      }
   }
 }
 

@@ -113,7 +113,7 @@ TEST(RoutingTrace, RecordsSparseLayersAndTheirRows) {
   EXPECT_EQ(trace.layers[0].layer, 1);
   EXPECT_TRUE(trace.layers[0].rows.empty());
   EXPECT_EQ(trace.layers[0].routing.expert_Tk.sizes(), torch::IntArrayRef({batch.tokens_T.size(0), 3}));
-  EXPECT_EQ(trace.layers[0].num_dropped, 0);
+  EXPECT_FALSE(trace.layers[0].slot_Tk.lt(0).any().item<bool>());
   trace.layers.clear();
   decoder.last_hidden(batch, nullptr, {&trace});
   EXPECT_EQ(trace.layers[0].rows, batch.last_token);
@@ -132,8 +132,8 @@ TEST(RoutingOptions, CapacityDropsAndNoiseIsDrawnFromTheSeed) {
   options.trace = &trace;
   options.capacity_factor = 0.5;
   EXPECT_FALSE(torch::equal(decoder.hidden(batch, nullptr, options), plain));
-  EXPECT_GE(trace.layers[0].num_dropped, 40);  // at least half of 80 assignments
-  options.capacity_factor = 4;                 // as many as there are
+  EXPECT_GE(trace.layers[0].slot_Tk.lt(0).sum().item<int64_t>(), 40);  // at least half of 80 assignments
+  options.capacity_factor = 4;                                         // as many as there are
   EXPECT_TRUE(torch::equal(decoder.hidden(batch, nullptr, options), plain));
   options = {nullptr, 0.5, 3};
   const Tensor noisy = decoder.hidden(batch, nullptr, options);

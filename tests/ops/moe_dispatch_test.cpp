@@ -15,10 +15,22 @@ Tensor random_choice(int64_t num_rows, int64_t top_k, int64_t num_experts) {
   return std::get<1>(torch::rand({num_rows, num_experts}).topk(top_k, 1));
 }
 
+// The row that each sorted row comes from.
+std::vector<int64_t> sorted_rows(const Dispatch& plan) {
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < plan.place_N.size(0); ++i)
+    rows.push_back(plan.place_N[i].item<int64_t>() / plan.slot_Tk.size(1));
+  return rows;
+}
+
+int64_t num_dropped(const Dispatch& plan) {
+  return (plan.slot_Tk < 0).sum().item<int64_t>();
+}
+
 void expect_consistent(const Dispatch& plan, const Tensor& expert_Tk, int64_t num_experts) {
   const int64_t top_k = expert_Tk.size(1);
   const std::vector<int64_t>& offsets = plan.offsets.host();
-  const std::vector<int64_t> rows = plan.rows();
+  const std::vector<int64_t> rows = sorted_rows(plan);
   ASSERT_EQ(plan.offsets.num_groups(), num_experts);
   ASSERT_EQ(static_cast<int64_t>(offsets.size()), num_experts + 1);
   ASSERT_EQ(offsets.back(), static_cast<int64_t>(rows.size()));
@@ -41,8 +53,8 @@ TEST(Dispatch, EveryRowIsThereExactlyKTimes) {
     const Tensor expert_Tk = random_choice(rows, top_k, experts);
     const Dispatch plan = dispatch(expert_Tk, experts);
     expect_consistent(plan, expert_Tk, experts);
-    EXPECT_EQ(plan.num_dropped(), 0);
-    const std::vector<int64_t> sorted = plan.rows();
+    EXPECT_EQ(num_dropped(plan), 0);
+    const std::vector<int64_t> sorted = sorted_rows(plan);
     const std::multiset<int64_t> seen(sorted.begin(), sorted.end());
     for (int64_t row = 0; row < rows; ++row) EXPECT_EQ(static_cast<int64_t>(seen.count(row)), top_k);
   }
@@ -78,11 +90,26 @@ TEST(Dispatch, CapacityDropsWhatComesLate) {
           if (expected) --room[e];
           dropped += !expected;
         }
-      EXPECT_EQ(plan.num_dropped(), dropped);
+      EXPECT_EQ(num_dropped(plan), dropped);
     }
   EXPECT_EQ(expert_capacity(1.25, 40, 2, 5), 20);
   EXPECT_EQ(expert_capacity(1.0, 41, 2, 5), 17);
   EXPECT_EQ(expert_capacity(1.0, 1, 1, 64), 1);
+}
+
+// An expert's rows by part, then by row; the capacity is the expert's, not the part's.
+TEST(Dispatch, PartsAreSortedWithinTheirExpert) {
+  const int64_t rows = 60, top_k = 2, experts = 4, parts = 3;
+  const Tensor expert_Tk = random_choice(rows, top_k, experts),
+               part_T = torch::randint(parts, {rows}, torch::kInt64);
+  for (const int64_t capacity : {0, 20}) {
+    const Dispatch plan = dispatch(expert_Tk, experts, {capacity, {}}, {part_T, parts});
+    const Dispatch whole = dispatch(expert_Tk, experts, {capacity, {}});
+    EXPECT_TRUE(torch::equal(plan.slot_Tk < 0, whole.slot_Tk < 0)) << capacity;
+    const Tensor group_Tk = expert_Tk * parts + part_T.unsqueeze(1);
+    expect_consistent(plan, group_Tk, experts * parts);
+    EXPECT_EQ(plan.offsets.joined(experts * parts, parts).host(), whole.offsets.host()) << capacity;
+  }
 }
 
 class Combine : public testing::TestWithParam<int64_t> {};  // the capacity
@@ -126,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(Capacities, Combine, testing::Values(0, 1, 4));
 TEST(CombineRows, DroppedRowsAreZeroAndBfloatSumsInFloat) {
   const Tensor expert_Tk = torch::tensor({{0, 1}, {0, 1}, {1, 0}}, torch::kInt64);
   const Dispatch plan = dispatch(expert_Tk, 2, {1, {}});
-  EXPECT_EQ(plan.num_dropped(), 4);
+  EXPECT_EQ(num_dropped(plan), 4);
   const Tensor y = combine_rows(torch::ones({2, 4}), torch::full({3, 2}, 0.5), plan);
   EXPECT_TRUE(torch::equal(y, torch::tensor({0.5f, 0.f, 0.5f}).unsqueeze(1).expand({3, 4})));
   const Dispatch whole = dispatch(expert_Tk, 2);

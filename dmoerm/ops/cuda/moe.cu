@@ -6,8 +6,8 @@
 namespace dmoerm::ops {
 namespace {
 
-constexpr int kWarp = 32,
-              kWarps = 8;  // threads of a warp, warps of a block, of which each takes a sorted row
+// Threads of a warp, which takes a row with all its copies, so that the row is read once; warps of a block.
+constexpr int kWarp = 32, kWarps = 8;
 constexpr int kThreads = kWarp * kWarps;
 
 template <typename T>
@@ -18,44 +18,53 @@ __device__ int64_t row_of_warp() {
 }
 
 __global__ void gather_kernel(GatheredRows rows) {
-  const int64_t i = row_of_warp();
-  if (i >= rows.num_sorted) return;
+  const int64_t t = row_of_warp();
+  if (t >= rows.num_rows) return;
   const int64_t packs = rows.row_bytes / 16;
-  const uint4* __restrict__ const from =
-      static_cast<const uint4*>(rows.from) + rows.place[i] / rows.top_k * packs;
-  uint4* __restrict__ const to = static_cast<uint4*>(rows.to) + i * packs;
-#pragma unroll 4
-  for (int64_t n = threadIdx.x; n < packs; n += kWarp) to[n] = from[n];
+  const uint4* __restrict__ const from = static_cast<const uint4*>(rows.from) + t * packs;
+  uint4* __restrict__ const to = static_cast<uint4*>(rows.to);
+  const int64_t* __restrict__ const slots = rows.slot + t * rows.top_k;
+#pragma unroll 2
+  for (int64_t n = threadIdx.x; n < packs; n += kWarp) {
+    const uint4 pack = from[n];
+    for (int64_t j = 0; j < rows.top_k; ++j)
+      if (const int64_t slot = slots[j]; slot >= 0) to[slot * packs + n] = pack;
+  }
 }
 
 template <typename T>
 __global__ void backward_kernel(CombineRowsBackward rows) {
-  const int64_t i = row_of_warp();
-  if (i >= rows.num_sorted) return;
-  const int64_t packs = rows.width / kPackSize<T>, place = rows.place[i];
-  const RowPack<T>* const grad_y = static_cast<const RowPack<T>*>(rows.grad_y) + place / rows.top_k * packs;
-  const RowPack<T>* const x = static_cast<const RowPack<T>*>(rows.x) + i * packs;
-  RowPack<T>* const grad_x = static_cast<RowPack<T>*>(rows.grad_x) + i * packs;
-  const float weight = rows.weight[place];
-  float product = 0;
-  for (int64_t n = threadIdx.x; n < packs; n += kWarp) {
-    const RowPack<T> g = grad_y[n];
-    if (rows.grad_weight != nullptr) {
-      const RowPack<T> v = x[n];
+  const int64_t t = row_of_warp();
+  if (t >= rows.num_rows) return;
+  const int64_t packs = rows.width / kPackSize<T>;
+  const RowPack<T>* const grad_y = static_cast<const RowPack<T>*>(rows.grad_y) + t * packs;
+  for (int64_t place = t * rows.top_k; place < (t + 1) * rows.top_k; ++place) {
+    const int64_t slot = rows.slot[place];
+    float product = 0;
+    if (slot >= 0) {
+      const RowPack<T>* const x = static_cast<const RowPack<T>*>(rows.x) + slot * packs;
+      RowPack<T>* const grad_x = static_cast<RowPack<T>*>(rows.grad_x) + slot * packs;
+      const float weight = rows.weight[place];
+      for (int64_t n = threadIdx.x; n < packs; n += kWarp) {
+        const RowPack<T> g = grad_y[n];  // after the first expert out of the cache
+        if (rows.grad_weight != nullptr) {
+          const RowPack<T> v = x[n];
 #pragma unroll
-      for (int c = 0; c < kPackSize<T>; ++c) product += to_float(g.values[c]) * to_float(v.values[c]);
-    }
-    if (rows.grad_x != nullptr) {
-      RowPack<T> scaled;
+          for (int c = 0; c < kPackSize<T>; ++c) product += to_float(g.values[c]) * to_float(v.values[c]);
+        }
+        if (rows.grad_x != nullptr) {
+          RowPack<T> scaled;
 #pragma unroll
-      for (int c = 0; c < kPackSize<T>; ++c) assign(scaled.values[c], weight * to_float(g.values[c]));
-      grad_x[n] = scaled;
+          for (int c = 0; c < kPackSize<T>; ++c) assign(scaled.values[c], weight * to_float(g.values[c]));
+          grad_x[n] = scaled;
+        }
+      }
     }
+    if (rows.grad_weight == nullptr) continue;
+    for (int distance = kWarp / 2; distance > 0; distance /= 2)
+      product += __shfl_xor_sync(0xffffffff, product, distance);
+    if (threadIdx.x == 0) rows.grad_weight[place] = product;
   }
-  if (rows.grad_weight == nullptr) return;
-  for (int distance = kWarp / 2; distance > 0; distance /= 2)
-    product += __shfl_xor_sync(0xffffffff, product, distance);
-  if (threadIdx.x == 0) rows.grad_weight[place] = product;
 }
 
 template <typename T, int N>
@@ -81,8 +90,8 @@ __global__ void weighted_rows_kernel(WeightedRows p) {
 }  // namespace
 
 cudaError_t gather_rows(const GatheredRows& rows, cudaStream_t stream) {
-  if (rows.num_sorted == 0) return cudaSuccess;
-  gather_kernel<<<num_blocks(rows.num_sorted, kWarps), dim3(kWarp, kWarps), 0, stream>>>(rows);
+  if (rows.num_rows == 0) return cudaSuccess;
+  gather_kernel<<<num_blocks(rows.num_rows, kWarps), dim3(kWarp, kWarps), 0, stream>>>(rows);
   return cudaGetLastError();
 }
 
@@ -96,10 +105,10 @@ cudaError_t weighted_rows(const WeightedRows& p, cudaStream_t stream) {
 }
 
 cudaError_t combine_rows_backward(const CombineRowsBackward& rows, cudaStream_t stream) {
-  if (rows.num_sorted == 0) return cudaSuccess;
+  if (rows.num_rows == 0) return cudaSuccess;
   return with_type(rows.type, [&](auto t) {
     backward_kernel<decltype(t)>
-        <<<num_blocks(rows.num_sorted, kWarps), dim3(kWarp, kWarps), 0, stream>>>(rows);
+        <<<num_blocks(rows.num_rows, kWarps), dim3(kWarp, kWarps), 0, stream>>>(rows);
     return cudaGetLastError();
   });
 }

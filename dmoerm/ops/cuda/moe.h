@@ -10,12 +10,13 @@
 
 namespace dmoerm::ops {
 
-// to[i] = from[place[i] / k]: from [T, D], to [N, D], whose rows have `row_bytes`, a multiple of 16.
+// to[slot[t, j]] = from[t] for every j: from [T, D], to [N, D], whose rows have `row_bytes`, a multiple of
+// 16; slot [T, k], each of N once, below 0: nowhere.
 struct GatheredRows {
   const void* from;
   void* to;
-  const int64_t* place;
-  int64_t num_sorted, top_k, row_bytes;
+  const int64_t* slot;
+  int64_t num_rows, top_k, row_bytes;
 };
 cudaError_t gather_rows(const GatheredRows& rows, cudaStream_t stream);
 
@@ -31,18 +32,18 @@ struct WeightedRows {
 };
 cudaError_t weighted_rows(const WeightedRows& problem, cudaStream_t stream);
 
-// Backward of y[t] = sum over j of weight[t, j] * x[slot[t, j]]: with p = place[i] = t * k + j
-//   grad_x[i] = weight[p] * grad_y[t],    grad_weight[p] = sum over D of grad_y[t] * x[i]   in float32.
-// grad_y [T, D]; x and grad_x [N, D]; weight and grad_weight [T, k] float32; either gradient may be null.
-// Rows are multiples of 16 bytes. The gradients of weights that no place names are left alone.
+// Backward of y[t] = sum over j of weight[t, j] * x[slot[t, j]]: with i = slot[t, j]
+//   grad_x[i] = weight[t, j] * grad_y[t],    grad_weight[t, j] = sum over D of grad_y[t] * x[i]   in float32,
+// which is 0 where i is below 0. grad_y [T, D]; x and grad_x [N, D]; weight, slot and grad_weight [T, k];
+// either gradient may be null. Rows are multiples of 16 bytes.
 struct CombineRowsBackward {
   FloatType type;
   const void *grad_y, *x;
   const float* weight;
-  const int64_t* place;
+  const int64_t* slot;
   void* grad_x;
   float* grad_weight;
-  int64_t num_sorted, top_k, width;
+  int64_t num_rows, top_k, width;
 };
 cudaError_t combine_rows_backward(const CombineRowsBackward& rows, cudaStream_t stream);
 
