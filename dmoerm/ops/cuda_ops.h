@@ -54,6 +54,8 @@ struct CombineGradients {
 CombineGradients combine_rows_backward_cuda(const Tensor& grad_TD, const Tensor& y_ND,
                                             const Tensor& weight_Tk, const Tensor& slot_Tk, bool for_y,
                                             bool for_weight);
+// The losses [N] float32 of rows of logits, contiguous, which become their gradients.
+Tensor cross_entropy_cuda(const Tensor& logits_NV, const Tensor& target_N, bool with_gradient);
 Tensor ranking_loss_cuda(const Tensor& reward_R, const RankingEdges& edges,
                          const RankingLossOptions& options);
 AdamWConstants adamw_constants(const AdamWStep& step, double grad_scale);  // for the CPU too

@@ -78,6 +78,9 @@ void adamw_cuda_(std::span<AdamWSlot>, const AdamWStep&) {
 Dispatch dispatch_cuda(const Tensor&, int64_t) {
   without_cuda();
 }
+Tensor cross_entropy_cuda(const Tensor&, const Tensor&, bool) {
+  without_cuda();
+}
 Tensor ranking_loss_cuda(const Tensor&, const RankingEdges&, const RankingLossOptions&) {
   without_cuda();
 }

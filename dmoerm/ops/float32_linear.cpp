@@ -30,6 +30,10 @@ class Float32LinearCuda : public torch::autograd::Function<Float32LinearCuda> {
 
 }  // namespace
 
+Tensor float32_mm(const Tensor& x, const Tensor& y) {
+  return on_cuda(x) && x.scalar_type() != torch::kFloat32 ? float32_mm_cuda(x, y) : torch::mm(x, y);
+}
+
 Tensor float32_linear(const Tensor& x_TI, const Tensor& weight_OI) {
   const auto type = x_TI.scalar_type();
   if (on_cuda(x_TI) && type != torch::kFloat32 && weight_OI.scalar_type() == type)

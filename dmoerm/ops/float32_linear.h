@@ -9,4 +9,8 @@ namespace dmoerm::ops {
 // converted before.
 Tensor float32_linear(const Tensor& x_TI, const Tensor& weight_OI);
 
+// x y for gradients that are added up: in float32 where x is bfloat16 or float16 and lies on a GPU, which
+// sums in it anyhow; else in x's type.
+Tensor float32_mm(const Tensor& x, const Tensor& y);
+
 }  // namespace dmoerm::ops

@@ -6,6 +6,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/float32_linear.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -91,11 +92,6 @@ variable_list pairs_in(torch::ScalarType type, at::TensorList pairs) {
   return result;
 }
 
-// The gradient of an A or a B, which are float32 where the rows are bfloat16 or float16.
-Tensor grad_of_pair(const Tensor& x, const Tensor& y) {
-  return on_cuda(x) && x.scalar_type() != torch::kFloat32 ? float32_mm_cuda(x, y) : torch::mm(x, y);
-}
-
 // Inputs: x, the weights, the biases if there are any, and A and B of each update. The products are taken in
 // x's type, whatever type A and B are stored in. Nothing is computed for what needs no gradient: a frozen
 // base costs one product in each direction. Each update is added in place in its rows: to multiply all
@@ -141,9 +137,9 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
       const Tensor x = x_NI.narrow(0, begin, count);
       const Tensor grad_NR = torch::mm(grad_O, b_OR).mul_(scale);
       if (context->needs_input_grad(first + 2 * i))
-        result[first + 2 * i] = grad_of_pair(grad_NR.t(), plan.mask.apply(x, begin));
+        result[first + 2 * i] = float32_mm(grad_NR.t(), plan.mask.apply(x, begin));
       if (context->needs_input_grad(first + 2 * i + 1))
-        result[first + 2 * i + 1] = grad_of_pair(grad_O.t(), h_NR).mul_(scale);
+        result[first + 2 * i + 1] = float32_mm(grad_O.t(), h_NR).mul_(scale);
       if (!result[0].defined()) continue;
       const Tensor grad_x_NI = result[0].narrow(0, begin, count);
       if (plan.mask.active()) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "dmoerm/core/device_copy.h"
+#include "dmoerm/ops/linear_cross_entropy.h"
 #include "dmoerm/train/gradient_sum.h"
 
 namespace dmoerm::train {
@@ -62,9 +63,7 @@ Tensor LanguageModelObjective::loss_sum(const std::vector<std::span<const int32_
   }
   const Tensor hidden_TD = decoder_.hidden(nn::to_device(packed, decoder_.device()));
   const Tensor& output_VD = lm_weight_.defined() ? lm_weight_ : decoder_.weights().at("embed_tokens.weight");
-  const Tensor logits_TV = hidden_TD.mm(output_VD.t()).to(torch::kFloat32);
-  const Tensor target_T = copy_to_device(targets, decoder_.device());
-  return torch::cross_entropy_loss(logits_TV, target_T, {}, at::Reduction::Sum);
+  return ops::linear_cross_entropy(hidden_TD, output_VD, copy_to_device(targets, decoder_.device()));
 }
 
 StepResult LanguageModelObjective::accumulate(const StepRequest& request) {

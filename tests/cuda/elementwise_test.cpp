@@ -1,6 +1,7 @@
 // The element-wise ops on a GPU against their plain forms in float64 on the CPU.
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/linear_cross_entropy.h"
 #include "dmoerm/ops/moe_dispatch.h"
 #include "dmoerm/ops/ranking_loss.h"
 #include "dmoerm/ops/rotary.h"
@@ -348,6 +349,40 @@ TEST_F(CudaElementwise, RankingLoss) {
   const RankingEdges pair = on_gpu({torch::tensor({0}), torch::tensor({1}), torch::ones(1), torch::zeros(1)});
   EXPECT_TRUE(std::isnan(ranking_loss(torch::tensor({NAN, 0.0f}).cuda(), pair).item<double>()));
   EXPECT_NEAR(ranking_loss(torch::tensor({-1e4f, 1e4f}).cuda(), pair).item<double>(), 2e4, 1);
+}
+
+double norm_error(const Tensor& actual, const Tensor& expected) {
+  const Tensor difference = actual.cpu().to(torch::kFloat64) - expected;
+  return difference.norm().item<double>() / std::max(1e-12, expected.norm().item<double>());
+}
+
+// Rows of one part and, with the largest vocabulary, of several; one whose width takes no packs.
+TEST_F(CudaElementwise, LinearCrossEntropyEqualsReference) {
+  for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kFloat16})
+    for (const auto& [rows, vocab] : std::vector<std::pair<int64_t, int64_t>>{
+             {1, 8}, {33, 37}, {300, 8192}, {5, 151936}, {4000, 151936}}) {
+      if (rows == 4000 && type != torch::kBFloat16) continue;
+      torch::manual_seed(rows);
+      const auto leaves = ops::as_leaves({torch::randn({rows, 16}, torch::kCUDA).to(type),
+                                          torch::randn({vocab, 16}, torch::kCUDA).to(type)});
+      const Tensor target =
+          torch::randint(vocab, {rows}, torch::TensorOptions(torch::kInt64).device(torch::kCUDA));
+      const std::string what = fmt::format("{} rows {} vocabulary {}", toString(type), rows, vocab);
+      const Tensor actual = ops::linear_cross_entropy(leaves[0], leaves[1], target);
+      const auto actual_grads = torch::autograd::grad({actual}, leaves);
+      EXPECT_EQ(actual.scalar_type(), torch::kFloat32);
+      // The reference keeps all logits: those of 4000 rows in float32.
+      const auto exact_type = rows == 4000 ? torch::kFloat32 : torch::kFloat64;
+      const auto exact =
+          ops::as_leaves({leaves[0].detach().to(exact_type), leaves[1].detach().to(exact_type)});
+      const Tensor expected = ops::linear_cross_entropy_reference(exact[0], exact[1], target);
+      const auto expected_grads = torch::autograd::grad({expected}, exact);
+      const double tolerance = type == torch::kFloat32 ? 1e-5 : type == torch::kFloat16 ? 3e-3 : 2e-2;
+      EXPECT_LT(norm_error(actual.detach(), expected.detach().cpu().to(torch::kFloat64)), tolerance) << what;
+      for (size_t i = 0; i < 2; ++i)
+        EXPECT_LT(norm_error(actual_grads[i], expected_grads[i].cpu().to(torch::kFloat64)), tolerance)
+            << what << " gradient " << i;
+    }
 }
 
 }  // namespace
