@@ -356,6 +356,29 @@ double norm_error(const Tensor& actual, const Tensor& expected) {
   return difference.norm().item<double>() / std::max(1e-12, expected.norm().item<double>());
 }
 
+TEST_F(CudaElementwise, CrossEntropyEqualsReference) {
+  for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kFloat16})
+    for (const int64_t columns : {1, 8, 37, 1000, 8192})
+      for (const bool with_gradient : {false, true}) {
+        const Tensor start = (torch::randn({9, columns}, torch::kCUDA) * 5).to(type),
+                     target = torch::randint(columns, {9}, torch::kInt64).to(torch::kCUDA);
+        const Tensor logits = start.clone();
+        const Tensor loss = cross_entropy_cuda(logits, target, with_gradient);
+        const Tensor log_p = start.cpu().to(torch::kFloat64).log_softmax(1);
+        const Tensor target_N1 = target.cpu().unsqueeze(1);
+        const std::string what = fmt::format("{} columns {}", toString(type), columns);
+        EXPECT_LT(relative_error(loss.cpu(), -log_p.gather(1, target_N1).squeeze(1)), 1e-5) << what;
+        if (!with_gradient) {
+          EXPECT_TRUE(torch::equal(logits, start)) << what;
+          continue;
+        }
+        const Tensor expected =
+            log_p.exp().scatter_add(1, target_N1, torch::full({9, 1}, -1.0, torch::kFloat64));
+        const double tolerance = type == torch::kFloat32 ? 1e-6 : type == torch::kFloat16 ? 1e-3 : 5e-3;
+        EXPECT_LT(relative_error(logits.cpu(), expected), tolerance) << what;
+      }
+}
+
 // Rows of one part and, with the largest vocabulary, of several; one whose width takes no packs.
 TEST_F(CudaElementwise, LinearCrossEntropyEqualsReference) {
   for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kFloat16})
@@ -363,19 +386,18 @@ TEST_F(CudaElementwise, LinearCrossEntropyEqualsReference) {
              {1, 8}, {33, 37}, {300, 8192}, {5, 151936}, {4000, 151936}}) {
       if (rows == 4000 && type != torch::kBFloat16) continue;
       torch::manual_seed(rows);
-      const auto leaves = ops::as_leaves({torch::randn({rows, 16}, torch::kCUDA).to(type),
-                                          torch::randn({vocab, 16}, torch::kCUDA).to(type)});
+      const auto leaves = as_leaves({torch::randn({rows, 16}, torch::kCUDA).to(type),
+                                     torch::randn({vocab, 16}, torch::kCUDA).to(type)});
       const Tensor target =
           torch::randint(vocab, {rows}, torch::TensorOptions(torch::kInt64).device(torch::kCUDA));
       const std::string what = fmt::format("{} rows {} vocabulary {}", toString(type), rows, vocab);
-      const Tensor actual = ops::linear_cross_entropy(leaves[0], leaves[1], target);
+      const Tensor actual = linear_cross_entropy(leaves[0], leaves[1], target);
       const auto actual_grads = torch::autograd::grad({actual}, leaves);
       EXPECT_EQ(actual.scalar_type(), torch::kFloat32);
       // The reference keeps all logits: those of 4000 rows in float32.
       const auto exact_type = rows == 4000 ? torch::kFloat32 : torch::kFloat64;
-      const auto exact =
-          ops::as_leaves({leaves[0].detach().to(exact_type), leaves[1].detach().to(exact_type)});
-      const Tensor expected = ops::linear_cross_entropy_reference(exact[0], exact[1], target);
+      const auto exact = as_leaves({leaves[0].detach().to(exact_type), leaves[1].detach().to(exact_type)});
+      const Tensor expected = linear_cross_entropy_reference(exact[0], exact[1], target);
       const auto expected_grads = torch::autograd::grad({expected}, exact);
       const double tolerance = type == torch::kFloat32 ? 1e-5 : type == torch::kFloat16 ? 3e-3 : 2e-2;
       EXPECT_LT(norm_error(actual.detach(), expected.detach().cpu().to(torch::kFloat64)), tolerance) << what;
