@@ -232,7 +232,7 @@ reward::GatedModel train_armorm(const train::RunConfig& config, const train::Run
   return ArmoRmRun(config, options, armorm).train();
 }
 
-// On the states of the single model, which has seen human ranks.
+// On the states of the single model, which has seen human ranks: it takes the place of a warm start.
 ScorerPointer make_armorm(const StudyCell& cell, const Method& method) {
   train::RunConfig config = cell.double_layer(method.name);
   config.base = cell.single_member(0);

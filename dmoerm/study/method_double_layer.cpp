@@ -25,22 +25,6 @@ void use_linear(reward::DoubleLayerModel& model, const fs::path& run) {
   }
 }
 
-// Copies the finished stages up to phase 1 of one run into a new one that shares them.
-void reuse_first_stages(const fs::path& from, const fs::path& to) {
-  if (fs::exists(to / "state")) return;
-  AtomicDirectory state(to / "state");
-  for (const char* stage : {"warm_start.safetensors", "router.safetensors"})
-    if (fs::exists(from / "state" / stage)) fs::copy_file(from / "state" / stage, state.path() / stage);
-  fs::copy(from / "state" / "phase1", state.path() / "phase1");
-  uint64_t metrics = 0;  // what those stages wrote
-  for (const auto& entry : fs::recursive_directory_iterator(state.path()))
-    if (entry.is_regular_file())
-      metrics =
-          std::max<uint64_t>(metrics, std::stoull(SafeTensors(entry.path()).metadata().at("metrics_bytes")));
-  write_file_atomically(to / "metrics.jsonl", read_file(from / "metrics.jsonl").substr(0, metrics));
-  state.commit();
-}
-
 // Phase 3 once more over the experts of `model`, in the run's folder.
 ScorerPointer with_new_aggregators(const StudyCell& cell, const train::RunConfig& config,
                                    reward::DoubleLayerModel model) {
@@ -83,9 +67,10 @@ ScorerPointer make_sum(const StudyCell& cell, const Method&) {
 ScorerPointer make_human_only(const StudyCell& cell, const Method&) {
   train::RunConfig config = cell.double_layer("human-only");
   config.labels = {cell.human_labels()};
-  if (!fs::exists(config.out / "model")) {
-    const fs::path shared = cell.dmoerm().parent_path();
-    if (fs::exists(shared / "state" / "router.safetensors")) reuse_first_stages(shared, config.out);
+  if (!fs::exists(config.out / "model")) {  // the labels come in after phase 1
+    std::vector<std::string> shared = {"warm_start", "router"};
+    for (const data::TaskPoints& task : config.tasks) shared.push_back("phase1/" + task.name);
+    train::copy_stages(cell.dmoerm().parent_path(), config.out, shared);
   }
   return scorer_of(reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
 }

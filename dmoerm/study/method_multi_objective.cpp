@@ -29,7 +29,7 @@ std::vector<PreferenceExample> all_points(const data::GroupStore& store, const s
   return result;
 }
 
-// Phase 1's options train the base.
+// Phase 1's options train the base, which starts from the configuration's warm start where there is one.
 reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config,
                                                const train::RunOptions& options) {
   train::RunDirectory run(config.out, options.resume);
@@ -42,6 +42,7 @@ reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config,
   auto base = std::make_shared<reward::BaseModel>();
   base->path = "base";
   base->checkpoint = models::load_checkpoint(config.base, {options.device, torch::kFloat32});
+  if (config.warm_start) train::train_warm_start(context, base->checkpoint, config.split, *config.warm_start);
   std::vector<std::vector<int64_t>> groups(config.tasks.size());
   for (int64_t group = 0; group < store.size(); ++group) {
     const int64_t task = train::task_index(config.tasks, store.task(group));

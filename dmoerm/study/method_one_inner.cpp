@@ -17,7 +17,7 @@ ScorerPointer make_one_inner(const StudyCell& cell, const Method&) {
   train::RunConfig config = cell.double_layer("one-inner");
   config.tasks = {all};
   config.router.form = "none";
-  config.warm_start.reset();  // its phase 1 is one model of all tasks
+  config.warm_start.reset();  // its phase 1 is one: a plain model of all tasks
   return std::make_unique<reward::Scorer>(
       reward::DoubleLayerModel::load(cell.train(config), cell.load_options()));
 }

@@ -128,13 +128,13 @@ void StudyCell::make_labels() {
 
 std::vector<EvaluationSet> StudyCell::evaluations() const {
   if (!world_) return study_.evaluations;
-  return {{kWorldTest, {world_->data("test")}}};
+  return {{kWorldTest, {world_->evaluation("test")}}};
 }
 
 std::vector<EvaluationSet> StudyCell::pools() const {
   if (!world_) return study_.pools;
   if (study_.world->pool_prompts == 0) return {};
-  return {{kWorldPool, {world_->data("pool")}}};
+  return {{kWorldPool, {world_->evaluation("pool")}}};
 }
 
 train::RunConfig StudyCell::double_layer(const std::string& run) const {

@@ -17,7 +17,9 @@ namespace dmoerm::study {
 
 class StudyCell {
  public:
-  // Nothing is made yet. The folder's name holds a hash of everything that the cell's models depend on.
+  // Nothing is made yet. The folder's name holds a hash of everything that the cell's models depend on but
+  // for the dtype, which is one for a whole study (run_study()), and the device, which changes rounding
+  // alone: a study may be begun on one and finished on another.
   StudyCell(const StudyConfig& study, const Condition& condition, torch::Device device,
             torch::ScalarType dtype);
 

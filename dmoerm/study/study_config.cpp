@@ -31,7 +31,6 @@ int64_t read_count(Config& table, const std::string& key, int64_t fallback, int6
 data::WorldSizes read_world(Config table) {
   data::WorldSizes sizes;
   sizes.train = read_count(table, "train", sizes.train, 20);
-  sizes.validation = read_count(table, "validation", sizes.validation, 0);
   sizes.test = read_count(table, "test", sizes.test, 1);
   sizes.pretraining = read_count(table, "pretraining", sizes.pretraining, 100);
   sizes.pool_prompts = read_count(table, "pool_prompts", sizes.pool_prompts, 0);

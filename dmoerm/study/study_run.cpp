@@ -58,6 +58,16 @@ Json contributions(const fs::path& file) {
   return result;
 }
 
+// The study's dtype, as --dtype names it, is kept in its folder.
+void check_dtype(const StudyConfig& study, torch::ScalarType dtype) {
+  const fs::path file = study.out / "dtype";
+  const std::string name = dtype == torch::kBFloat16 ? "bfloat16" : "float32";
+  if (!fs::exists(file)) write_file_atomically(file, name);
+  if (const std::string before = read_file(file); before != name)
+    fail("study", "{} was begun with --dtype {}, found {}: go on with {} or choose another out",
+         study.out.string(), before, name, before);
+}
+
 }  // namespace
 
 MethodRun::MethodRun(const StudyCell& cell, const Method& method)
@@ -135,6 +145,7 @@ int64_t run_study(const StudyConfig& study, torch::Device device, torch::ScalarT
       const Method& method = find_method(name);
       MethodRun run(cell, method);
       if (run.finished()) continue;
+      check_dtype(study, dtype);
       std::optional<FileLock> lock;
       try {
         lock.emplace(cell.directory() / "rewards" / (name + ".lock"));

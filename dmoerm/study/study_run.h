@@ -43,7 +43,8 @@ std::vector<StudyCell> make_cells(const StudyConfig& study, torch::Device device
 RunCounts count_runs(const StudyConfig& study, const std::vector<StudyCell>& cells);
 
 // Runs what no other process is at. A method that fails in a cell is passed over. Returns the number of
-// failures.
+// failures. Error when there is something to run and the study was begun with another dtype: numbers of two
+// are not compared in one table.
 int64_t run_study(const StudyConfig& study, torch::Device device, torch::ScalarType dtype);
 
 }  // namespace dmoerm::study

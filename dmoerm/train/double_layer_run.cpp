@@ -1,7 +1,5 @@
 #include "dmoerm/train/double_layer_run.h"
 
-#include <numeric>
-
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/runtime.h"
@@ -41,20 +39,19 @@ class DoubleLayerRun {
         labels_(data::CapabilityLabels::load(config.labels)),
         context_{run_, store_, config.seed, measured_matmul_rate(options.device)} {
     run_.begin(run_identity(config, store_));
-    auto base = std::make_shared<reward::BaseModel>();
-    base->path = "base";
-    base->checkpoint = models::load_checkpoint(config.base, load_);
-    base_ = base;
   }
 
   reward::DoubleLayerModel train() {
+    base_ = std::make_shared<reward::BaseModel>();
+    base_->path = "base";
+    base_->checkpoint = models::load_checkpoint(config_.base, load_);
     reward::DoubleLayerModel model;
     model.kind = "double_layer";
     model.chat_format = config_.encode.chat_format;
     model.max_tokens = config_.encode.max_tokens;
     model.tokenizer = tokenizer_;
     const RouterData router_data = load_router_data(config_, tokenizer_);
-    if (config_.warm_start) train_warm_start();
+    if (config_.warm_start) train_warm_start(context_, base_->checkpoint, config_.split, *config_.warm_start);
     if (config_.router.form != "none") model.router = train_task_router(router_data);
     assign_groups(router_data, model.router);
     for (size_t task = 0; task < config_.tasks.size(); ++task)
@@ -66,28 +63,15 @@ class DoubleLayerRun {
 
   void train_aggregators(reward::DoubleLayerModel& model) {
     assign_groups(load_router_data(config_, tokenizer_), model.router);
-    for (reward::InnerModel& inner : model.tasks)
+    for (reward::InnerModel& inner : model.tasks) {
+      if (model.residency) model.residency->use(inner.decoder());
       train_phase3(inner,
                    split_groups(store_, groups_[task_index(config_.tasks, inner.task)], 3, config_.split));
+    }
     write_linear();
   }
 
  private:
-  // A plain model of all tasks, which each task's phase 1 starts from. It learns from phase 1's prompts
-  // alone: phase 3 needs rankings that the experts have not seen.
-  void train_warm_start() {
-    std::vector<int64_t> groups(store_.size());
-    std::iota(groups.begin(), groups.end(), 0);
-    const GroupSplit split = split_groups(store_, groups, 1, config_.split);
-    PreferenceLane lane;
-    lane.name = "all tasks";
-    lane.train = human_examples(store_, split.train);
-    lane.held_out = human_examples(store_, split.held_out);
-    if (lane.train.empty()) fail("train", "there are no rankings for the warm start");
-    lane.head_PD = new_head(base_->checkpoint, 1, hash_combine(config_.seed, hash64("warm start")));
-    train_whole(context_, "warm_start", base_->checkpoint, std::move(lane), *config_.warm_start);
-  }
-
   reward::TaskRouter train_task_router(const RouterData& data) {
     reward::TaskRouter router;
     for (const data::TaskPoints& task : config_.tasks) router.labels.push_back(task.name);

@@ -16,7 +16,8 @@ struct RunOptions {
 reward::DoubleLayerModel train_double_layer(const RunConfig& config, const RunOptions& options);
 
 // Phase 3 alone, in a run directory of its own: gives every task of a trained `model`, whose experts may have
-// been chosen anew, an aggregator fitted on that phase's part of `config.data`. Bases and experts stay.
+// been chosen anew, an aggregator fitted on that phase's part of `config.data`. Bases and experts stay. Where
+// the model's bases do not fit the device together, each is moved there for its task.
 void train_aggregators(reward::DoubleLayerModel& model, const RunConfig& config, const RunOptions& options);
 
 // A plain reward model (kind "single") over all data, written to `config.out`/model as a Hugging Face

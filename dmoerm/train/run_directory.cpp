@@ -12,6 +12,11 @@ namespace dmoerm::train {
 namespace {
 
 constexpr const char* kIdentity = "run.json";
+constexpr const char* kMetrics = "metrics.jsonl";
+
+fs::path file_of(const fs::path& states, const std::string& stage) {
+  return states / (stage + ".safetensors");
+}
 
 void check_identity(const fs::path& file, const Json& now) {
   const Json before = load_json(file);
@@ -35,7 +40,7 @@ RunDirectory::RunDirectory(fs::path path, bool resume)
 }
 
 void RunDirectory::begin(const Json& identity) {
-  const fs::path identity_file = path_ / kIdentity, metrics_file = path_ / "metrics.jsonl";
+  const fs::path identity_file = path_ / kIdentity, metrics_file = path_ / kMetrics;
   if (fs::exists(identity_file)) {
     check_identity(identity_file, identity);
   } else {
@@ -57,7 +62,7 @@ RunDirectory::~RunDirectory() {
 }
 
 fs::path RunDirectory::stage_path(const std::string& stage) const {
-  return path_ / "state" / (stage + ".safetensors");
+  return file_of(path_ / "state", stage);
 }
 
 std::optional<StageState> RunDirectory::load_stage(const std::string& stage) const {
@@ -75,7 +80,7 @@ std::optional<StageState> RunDirectory::load_stage(const std::string& stage) con
 void RunDirectory::save_stage(const std::string& stage, NamedTensors tensors, Json description) {
   std::fflush(metrics_);
   fsync(fileno(metrics_));
-  const auto bytes = fs::file_size(path_ / "metrics.jsonl");
+  const auto bytes = fs::file_size(path_ / kMetrics);
   save_safetensors(stage_path(stage), tensors,
                    {{"description", dump_json(description)}, {"metrics_bytes", std::to_string(bytes)}});
 }
@@ -83,8 +88,30 @@ void RunDirectory::save_stage(const std::string& stage, NamedTensors tensors, Js
 void RunDirectory::append_metrics(const Json& line) {
   const std::string text = dump_json(line) + "\n";
   if (std::fwrite(text.data(), 1, text.size(), metrics_) != text.size())
-    fail("train", "cannot write {}: {}", (path_ / "metrics.jsonl").string(), std::strerror(errno));
+    fail("train", "cannot write {}: {}", (path_ / kMetrics).string(), std::strerror(errno));
   std::fflush(metrics_);
+}
+
+void copy_stages(const fs::path& from, const fs::path& to, const std::vector<std::string>& stages) {
+  if (fs::exists(to / "state")) return;
+  std::string metrics;
+  LineReader lines(from / kMetrics);
+  for (std::string line; lines.next(line);) {
+    const auto stage = parse_json(line, (from / kMetrics).string()).at("stage").get<std::string>();
+    if (std::ranges::find(stages, stage) != stages.end()) metrics += line + "\n";
+  }
+  write_file_atomically(to / kMetrics, metrics);
+  AtomicDirectory states(to / "state");
+  for (const std::string& stage : stages) {
+    if (!fs::exists(file_of(from / "state", stage))) continue;
+    const SafeTensors source(file_of(from / "state", stage));
+    NamedTensors tensors;
+    for (const std::string& name : source.names()) tensors[name] = source.tensor(name);
+    save_safetensors(file_of(states.path(), stage), tensors,
+                     {{"description", source.metadata().at("description")},
+                      {"metrics_bytes", std::to_string(metrics.size())}});
+  }
+  states.commit();
 }
 
 }  // namespace dmoerm::train

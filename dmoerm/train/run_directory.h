@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
@@ -44,5 +45,10 @@ class RunDirectory {
   FileLock lock_;
   std::FILE* metrics_ = nullptr;
 };
+
+// Begins the run in `to` with those of the named stages that the finished run in `from` has, and with the
+// metrics lines of these alone. Does nothing where `to` has stages already.
+void copy_stages(const std::filesystem::path& from, const std::filesystem::path& to,
+                 const std::vector<std::string>& stages);
 
 }  // namespace dmoerm::train

@@ -1,5 +1,7 @@
 #include "dmoerm/train/stages.h"
 
+#include <numeric>
+
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
@@ -43,6 +45,20 @@ void train_whole(StageContext& context, const std::string& stage, models::Checkp
   PreferenceObjective objective(context.store, *base.decoder, /*train_base=*/true, std::move(lanes),
                                 options.preference, context.seed);
   Trainer(objective, options.train, context.seed, stage, context.run, context.flops_rate).run();
+}
+
+void train_warm_start(StageContext& context, models::Checkpoint& base, const SplitShares& shares,
+                      const PreferenceStage& options) {
+  std::vector<int64_t> groups(context.store.size());
+  std::iota(groups.begin(), groups.end(), 0);
+  const GroupSplit split = split_groups(context.store, groups, 1, shares);
+  PreferenceLane lane;
+  lane.name = "all tasks";
+  lane.train = human_examples(context.store, split.train);
+  lane.held_out = human_examples(context.store, split.held_out);
+  if (lane.train.empty()) fail("train", "there are no rankings for the warm start");
+  lane.head_PD = new_head(base, 1, hash_combine(context.seed, hash64("warm start")));
+  train_whole(context, "warm_start", base, std::move(lane), options);
 }
 
 void train_adapters(StageContext& context, const std::string& stage, nn::Decoder& decoder,

@@ -66,6 +66,12 @@ Tensor new_head(const models::Checkpoint& base, int64_t rows, uint64_t seed);
 void train_whole(StageContext& context, const std::string& stage, models::Checkpoint& base,
                  PreferenceLane lane, const PreferenceStage& options);
 
+// Trains a plain reward model of all tasks in the base's place, with a head of one row (new_head()). It
+// learns from phase 1's prompts alone: phase 3 needs rankings that the experts have not seen. Stage
+// "warm_start".
+void train_warm_start(StageContext& context, models::Checkpoint& base, const SplitShares& shares,
+                      const PreferenceStage& options);
+
 // Trains adapters side by side over a frozen base; lanes and adapters correspond.
 void train_adapters(StageContext& context, const std::string& stage, nn::Decoder& decoder,
                     std::vector<models::Adapter>& adapters, std::vector<PreferenceLane> lanes,

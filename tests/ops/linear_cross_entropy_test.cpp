@@ -14,7 +14,8 @@ struct OutputLayer {
 
 OutputLayer draw_layer(int64_t rows, int64_t width, int64_t vocab) {
   torch::manual_seed(rows + vocab);
-  return {as_leaves({torch::randn({rows, width}, torch::kFloat64), torch::randn({vocab, width}, torch::kFloat64)}),
+  return {as_leaves(
+              {torch::randn({rows, width}, torch::kFloat64), torch::randn({vocab, width}, torch::kFloat64)}),
           torch::randint(vocab, {rows}, torch::kInt64)};
 }
 
@@ -60,7 +61,8 @@ TEST(LinearCrossEntropy, NoGradientAndGradientOfOneAlone) {
     EXPECT_EQ(loss.item<double>(), expected);
   }
   const Tensor frozen = p.leaves[1].detach();
-  const Tensor alone = torch::autograd::grad({linear_cross_entropy(p.leaves[0], frozen, p.target_T)}, {p.leaves[0]})[0];
+  const Tensor alone =
+      torch::autograd::grad({linear_cross_entropy(p.leaves[0], frozen, p.target_T)}, {p.leaves[0]})[0];
   const Tensor both =
       torch::autograd::grad({linear_cross_entropy(p.leaves[0], p.leaves[1], p.target_T)}, p.leaves)[0];
   EXPECT_TRUE(torch::equal(alone, both));

@@ -207,8 +207,72 @@ TEST_F(StudyTest, CellsOfASeedAndConflictShareTheirWorld) {
   }
   for (const Condition& other : {Condition{2, 1, 0, 1}, Condition{1, 1, 0, 0.5}})
     EXPECT_NE(cell(other).double_layer("run").base, plain.double_layer("run").base);
+  // What is only measured on is another file for the same models.
   study.world->test += 1;
-  EXPECT_NE(cell({1, 1, 0, 1}).evaluations()[0].files, plain.evaluations()[0].files);
+  const StudyCell more = cell({1, 1, 0, 1});
+  EXPECT_NE(more.evaluations()[0].files, plain.evaluations()[0].files);
+  EXPECT_EQ(more.directory(), plain.directory());
+  EXPECT_EQ(more.double_layer("run").base, plain.double_layer("run").base);
+  study.world->train += 1;
+  EXPECT_NE(cell({1, 1, 0, 1}).directory(), plain.directory());
+  EXPECT_NE(cell({1, 1, 0, 1}).double_layer("run").base, plain.double_layer("run").base);
+}
+
+TEST_F(StudyTest, OtherEvaluationSizesLeaveAWorldsTrainingData) {
+  data::WorldSizes sizes{.train = 20, .validation = 0, .test = 2, .pretraining = 100, .pool_prompts = 0};
+  const StudyWorld few(directory_, sizes, 1, 1);
+  for (const char* made : {"tokenizer", "base/model"}) fs::create_directories(few.directory() / made);
+  few.prepare(torch::kCPU, torch::kFloat32);
+  const fs::path train = few.directory() / "world" / "train.jsonl";
+  const auto written = fs::last_write_time(train);
+  const std::string records = read_file(few.evaluation(kWorldTest));
+  sizes.test = 3;
+  sizes.pool_prompts = 1;
+  sizes.pool_answers = 6;
+  const StudyWorld more(directory_, sizes, 1, 1);
+  EXPECT_FALSE(fs::exists(more.evaluation(kWorldTest)));
+  more.prepare(torch::kCPU, torch::kFloat32);
+  EXPECT_EQ(more.directory(), few.directory());
+  EXPECT_EQ(fs::last_write_time(train), written);
+  EXPECT_EQ(read_file(few.evaluation(kWorldTest)), records);
+  EXPECT_TRUE(read_file(more.evaluation(kWorldTest)).starts_with(records));
+  EXPECT_GT(fs::file_size(more.evaluation(kWorldTest)), records.size());
+  EXPECT_GT(fs::file_size(more.evaluation(kWorldPool)), 0u);
+}
+
+TEST_F(StudyTest, ADtypeIsOneForAWholeStudy) {
+  const std::string single = "methods = [\"single\"]\nreference = \"single\"";
+  ASSERT_EQ(run(load(single)), 0);
+  EXPECT_EQ(run_study(load(single), torch::kCPU, torch::kBFloat16), 0);  // there is nothing to run
+  const StudyConfig more = load(single + "\nseeds = [1, 2]");
+  try {
+    run_study(more, torch::kCPU, torch::kBFloat16);
+    ADD_FAILURE() << "the second seed ran in another dtype";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("was begun with --dtype float32, found bfloat16"));
+  }
+  EXPECT_EQ(run(more), 0);
+}
+
+TEST_F(StudyTest, AWarmStartIsForEveryMethodThatTrainsTheBase) {
+  write_file_atomically(directory_ / "double.toml",
+                        std::string(kDoubleLayer) + "[warm_start]\nmax_steps = 2\n");
+  const StudyConfig study = load(
+      "methods = [\"human_only\", \"multi_objective\", \"one_inner\", \"armorm\", \"other_form\", "
+      "\"dmoerm\"]");
+  ASSERT_EQ(run(study), 0);
+  const fs::path cell = StudyCell(study, study.conditions()[0], torch::kCPU, torch::kFloat32).directory();
+  const auto lines = [&](const std::string& run) {  // by stage
+    std::map<std::string, int> counts;
+    for (const Json& line : metrics(cell / run)) ++counts[line.at("stage")];
+    return counts;
+  };
+  const int once = lines("dmoerm").at("warm_start");
+  for (const char* run : {"human-only", "multi-objective", "other_form"})
+    EXPECT_EQ(lines(run)["warm_start"], once) << run;
+  for (const char* run : {"one-inner", "armorm"}) EXPECT_EQ(lines(run).count("warm_start"), 0u) << run;
+  // Stages that both have, each once: those up to phase 1 are DMoERM's, the others its own.
+  EXPECT_EQ(lines("human-only"), lines("dmoerm"));
 }
 
 TEST_F(StudyTest, SetsAreReportedInTheStudysOrder) {

@@ -9,7 +9,7 @@ namespace {
 
 class WarmStartTest : public TwoTaskTest {
  protected:
-  // Phases 1 and 2 that change next to nothing, so that what they start from is seen in the model.
+  // Router and phases 1 and 2 that change next to nothing, so that what they start from is seen in the model.
   reward::DoubleLayerModel run(const std::string& name, const std::string& form, const std::string& more) {
     const std::string keys = fmt::format(R"(
 kind = "double_layer"
@@ -20,7 +20,7 @@ max_tokens = 64
 labels = ["{0}/labels.jsonl"]
 tasks = "{0}/tasks.toml"
 data = [{{files = ["{0}/data.jsonl"]}}]
-router = {{max_steps = 2}}
+router = {{max_steps = 1, lr = 1e-9}}
 phase1 = {{form = "{2}", max_steps = 1, lr = 1e-9}}
 phase2 = {{max_steps = 1, lr = 1e-9}}
 phase3 = {{max_steps = 1}}
@@ -39,7 +39,33 @@ phase3 = {{max_steps = 1}}
   static const Tensor& weight_of(const reward::InnerModel& inner) {
     return inner.decoder().weights().at("layers.0.mlp.up_proj.weight");
   }
+
+  // All weights of a decoder are those that `expected` gives for their names, to the steps' 1e-9.
+  template <typename Expected>
+  static void expect_weights(const nn::Decoder& decoder, const Expected& expected) {
+    for (const auto& [name, weight] : decoder.weights())
+      EXPECT_TRUE(torch::allclose(weight, expected(name), 0, 1e-6)) << name;
+  }
 };
+
+TEST_F(WarmStartTest, TasksStartFromItsWeightsAndTheRouterFromTheBase) {
+  const reward::DoubleLayerModel model =
+      run("warm", "full", "warm_start = {epochs = 1.0, batch = 1, lr = 1e-3}");
+  const NamedTensors state = load_safetensors(directory_ / "warm" / "state" / "warm_start.safetensors");
+  const models::Checkpoint base = models::load_checkpoint(directory_ / "base");
+  const auto warm = [&](const std::string& name) { return state.at("all tasks/" + name + "/value"); };
+  ASSERT_EQ(model.tasks.size(), 2u);
+  for (const reward::InnerModel& inner : model.tasks) {
+    expect_weights(inner.decoder(), warm);
+    EXPECT_TRUE(torch::allclose(inner.base->checkpoint.score_weight, warm("score.weight"), 0, 1e-6));
+  }
+  ASSERT_TRUE(model.router && model.router->own);
+  expect_weights(*model.router->own->decoder,
+                 [&](const std::string& name) { return base.decoder->weights().at(name); });
+  // It has learned something itself.
+  const std::string name = "layers.0.mlp.up_proj.weight";
+  EXPECT_GT((warm(name) - base.decoder->weights().at(name)).abs().max().item<double>(), 1e-3);
+}
 
 TEST_F(WarmStartTest, EveryTaskStartsFromOneModelOfPhase1sPrompts) {
   const reward::DoubleLayerModel cold = run("cold", "full", "");

@@ -10,7 +10,8 @@
 namespace dmoerm::ops {
 
 // loss[t] = log(sum over v of exp(x[t, v])) - x[t, target[t]] in float32; with a gradient x[t, v] becomes
-// softmax(x[t])[v] - (v == target[t]). x [rows, columns], loss [rows] float32, target [rows] from 0 to below columns.
+// softmax(x[t])[v] - (v == target[t]). x [rows, columns], loss [rows] float32, target [rows] from 0 to below
+// columns.
 struct CrossEntropy {
   FloatType type;
   void* x;
