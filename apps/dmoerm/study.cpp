@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <map>
 #include <thread>
 
 #include "apps/dmoerm/commands.h"
@@ -54,15 +55,22 @@ void run_workers(const StudyFlags& flags, const study::StudyConfig& study) {
   const int64_t threads =
       flags.run.runtime.threads > 0 ? flags.run.runtime.threads : std::max<int64_t>(1, cores / flags.jobs);
   fs::create_directories(study.out / "logs");
-  std::vector<pid_t> workers;
-  for (int64_t i = 0; i < flags.jobs; ++i)
-    workers.push_back(start_worker(flags, threads, study.out / "logs" / fmt::format("worker-{}.log", i + 1)));
+  std::map<pid_t, fs::path> workers;  // and their logs
+  for (int64_t i = 0; i < flags.jobs; ++i) {
+    const fs::path log_file = study.out / "logs" / fmt::format("worker-{}.log", i + 1);
+    workers[start_worker(flags, threads, log_file)] = log_file;
+  }
   const std::vector<study::StudyCell> cells = study::make_cells(study, torch::kCPU, torch::kFloat32);
   Progress progress("study", study::count_runs(study, cells).total, "runs");
   int64_t done = 0;
   while (!workers.empty()) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
-    std::erase_if(workers, [](pid_t worker) { return waitpid(worker, nullptr, WNOHANG) != 0; });
+    std::erase_if(workers, [](const auto& worker) {
+      int status = 0;
+      if (waitpid(worker.first, &status, WNOHANG) == 0) return false;
+      if (status != 0) log().warn("a process ended with an error, see {}", worker.second.string());
+      return true;
+    });
     const int64_t now = study::count_runs(study, cells).finished;
     progress.advance(now - done);
     done = now;

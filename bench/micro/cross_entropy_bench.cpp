@@ -28,9 +28,8 @@ void linear_cross_entropy(benchmark::State& state, const OutputLayer& layer, Cro
 
 void register_layer(const std::string& name, const OutputLayer& layer) {
   for (const bool backward : {false, true})
-    for (const auto& [form, op] :
-         std::map<std::string, CrossEntropy>{{"parts", ops::linear_cross_entropy},
-                                             {"plain", ops::linear_cross_entropy_reference}})
+    for (const auto& [form, op] : std::map<std::string, CrossEntropy>{
+             {"parts", ops::linear_cross_entropy}, {"plain", ops::linear_cross_entropy_reference}})
       benchmark::RegisterBenchmark(
           fmt::format("linear_cross_entropy/{}{}{}", name, form, backward ? "_train" : "").c_str(),
           linear_cross_entropy, layer, op, backward)

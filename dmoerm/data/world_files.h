@@ -19,7 +19,8 @@ struct WorldFiles {
   std::filesystem::path pretraining;              // one text a line
 };
 
-// Writes train.jsonl, validation.jsonl, test.jsonl, pool.jsonl and pretraining.txt into `directory`.
+// Writes train.jsonl, validation.jsonl, test.jsonl, pool.jsonl and pretraining.txt into `directory`, those
+// whose size is not 0.
 WorldFiles write_world(const World& world, const std::filesystem::path& directory,
                        const WorldSizes& sizes = {});
 

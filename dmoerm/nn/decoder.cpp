@@ -116,7 +116,7 @@ Residual Decoder::block(const ForwardPass& pass, int64_t layer, const Residual& 
 }
 
 // Of the layers before the last, as few as bring what the others keep under the budget.
-int64_t Decoder::layers_to_recompute(const Batch& batch) const {
+int64_t Decoder::layers_to_recompute(const ForwardPass& pass, int64_t num_rows) const {
   if (!torch::GradMode::is_enabled() || config_.num_layers < 2) return 0;
   int64_t budget = activation_budget_;
   if (budget == 0) {
@@ -125,8 +125,12 @@ int64_t Decoder::layers_to_recompute(const Batch& batch) const {
     for (const auto& [name, weight] : weights_)
       if (weight.requires_grad() && !weight.grad().defined()) budget -= static_cast<int64_t>(weight.nbytes());
   }
-  const int64_t kept = batch.tokens_T.size(0) * config_.values_kept_of_a_row() *
-                       static_cast<int64_t>(weights_.begin()->second.element_size());
+  int64_t of_row = config_.values_kept_of_a_row();
+  const int64_t last = config_.num_layers - 1;
+  // Under dropout what the pairs on a layer's experts multiply is kept beside what the experts do.
+  if (pass.dropout() > 0 && config_.is_sparse(last) && has_expert_pairs(pass, last))
+    of_row += config_.moe->router.top_k * (config_.hidden_size + config_.moe->intermediate_size);
+  const int64_t kept = num_rows * of_row * static_cast<int64_t>(weights_.begin()->second.element_size());
   const int64_t affordable = std::max<int64_t>(0, budget / std::max<int64_t>(1, kept));
   return std::clamp<int64_t>(config_.num_layers - affordable, 0, config_.num_layers - 1);
 }
@@ -137,7 +141,8 @@ Tensor Decoder::run(std::shared_ptr<const ForwardPass> pass, const Batch& batch,
          config_.vocab_size);
   Residual residual = {torch::embedding(pass->weight("embed_tokens.weight"), batch.tokens_T), Tensor()};
   // A trace keeps the graph of what it records, so its layers are not computed twice.
-  const int64_t num_recomputed = pass->routing().trace ? 0 : layers_to_recompute(batch);
+  const int64_t num_recomputed =
+      pass->routing().trace ? 0 : layers_to_recompute(*pass, batch.tokens_T.size(0));
   for (int64_t layer = 0; layer + 1 < config_.num_layers; ++layer) {
     const auto part = [this, pass, layer](const Residual& input) {
       return block(*pass, layer, input, pass->all_rows());

@@ -56,7 +56,7 @@ class Decoder {
   Residual block(const ForwardPass& pass, int64_t layer, const Residual& input, const Rows& rows) const;
   // Final states of `rows`.
   Tensor run(std::shared_ptr<const ForwardPass> pass, const Batch& batch, const Rows& rows) const;
-  int64_t layers_to_recompute(const Batch& batch) const;
+  int64_t layers_to_recompute(const ForwardPass& pass, int64_t num_rows) const;
 
   DecoderConfig config_;
   NamedTensors weights_;

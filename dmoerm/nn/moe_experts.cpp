@@ -8,6 +8,7 @@
 #include "dmoerm/nn/activation.h"
 #include "dmoerm/nn/moe_layer.h"
 #include "dmoerm/ops/grouped_linear.h"
+#include "dmoerm/ops/sum_type.h"
 
 namespace dmoerm::nn {
 namespace {
@@ -35,8 +36,10 @@ void for_expert_pairs(const LoraExpert& lora, const std::string& prefix, Body bo
   }
 }
 
-// The pairs of all groups on one stacked tensor. G groups, R the largest sum of a group's ranks, rounded up:
-// what is left of a group's rank is zero.
+// The pairs of all groups on one stacked tensor, so that one grouped product takes them all, without offsets
+// on the host. G groups, R the largest sum of a group's ranks, rounded up: what is left of a group's rank is
+// zero. In the weights' type, in which the pairs' gradients are computed too; those of experts without rows
+// are zero.
 struct StackedPairs {
   Tensor a_GRI, b_GOR;  // undefined: no pairs
 };
@@ -63,8 +66,9 @@ StackedPairs stack_pairs(const ExpertSet& set, const std::string& prefix,
                          for (int64_t r = 0; r < pair.a.size(0); ++r) ranks.push_back(rank++);
                        });
     if (b.empty()) continue;
-    const Tensor scale_R = copy_to_device(scales, weight_EOI.device()).to(b.front().scalar_type());
-    const Tensor b_OR = torch::cat(b, 1) * scale_R;
+    // In float32 at least: bfloat16 would round the scale.
+    const Tensor b_OR =
+        torch::cat(b, 1) * copy_to_device(scales, weight_EOI.device()).to(ops::sum_type(b.front()));
     all_b.push_back(torch::constant_pad_nd(
         b_OR, {0, 0, projection.column, num_outputs - projection.column - b_OR.size(0)}));
   }
@@ -77,12 +81,14 @@ StackedPairs stack_pairs(const ExpertSet& set, const std::string& prefix,
   for (int64_t group = 0; group < num_groups; ++group)
     std::ranges::copy(ranks_of[group], chosen.begin() + group * largest);
   const Tensor chosen_X = copy_to_device(chosen, weight_EOI.device());
-  const auto type = weight_EOI.scalar_type();
   all_a.push_back(torch::zeros({1, weight_EOI.size(2)}, all_a.front().options()));
   all_b.push_back(torch::zeros({num_outputs, 1}, all_b.front().options()));
-  return {torch::cat(all_a).to(type).index_select(0, chosen_X).view({num_groups, largest, -1}),
+  return {torch::cat(all_a)
+              .to(weight_EOI.scalar_type())
+              .index_select(0, chosen_X)
+              .view({num_groups, largest, -1}),
           torch::cat(all_b, 1)
-              .to(type)
+              .to(weight_EOI.scalar_type())
               .index_select(1, chosen_X)
               .view({num_outputs, num_groups, largest})
               .transpose(0, 1)

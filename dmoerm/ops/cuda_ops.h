@@ -31,13 +31,13 @@ void row_dropout_cuda(const Tensor& x_NI, const Tensor& y_NI, const Tensor& key_
 // y[t] = sum over j of weight[t, j] * x[slot[t, j]]; a slot below 0 adds nothing.
 Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& slot_Tk);
 // Whether grouped_mm_cuda multiplies such rows and weights, in both directions: bfloat16, on compute
-// capability 9 or newer, with rows that begin at multiples of 16 bytes.
+// capability 9 or newer, with rows that begin at multiples of 16 bytes, and at most 1023 groups.
 bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI);
 // The rows of each group times its own matrix: [N, I], [E, I, O] -> [N, O]; or for each group its columns
 // times its rows: [O, N], [N, I] -> [E, O, I]. end_E: int32, the end of each group among the N.
 Tensor grouped_mm_cuda(const Tensor& x, const Tensor& y, const Tensor& end_E);
 Tensor float32_mm_cuda(const Tensor& x, const Tensor& y);  // of bfloat16 or float16
-// Assignments on a GPU, with at most 1024 experts, and at least one.
+// Assignments on a GPU, to at most 1024 groups, and at least one assignment.
 bool takes_dispatch(const Tensor& expert_Tk, int64_t num_experts);
 Dispatch dispatch_cuda(const Tensor& expert_Tk, int64_t num_experts);
 bool takes_top_k(const Tensor& x_TE);  // float32 with at most 512 columns

@@ -1,6 +1,7 @@
 #include "dmoerm/ops/float32_linear.h"
 
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/sum_type.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -8,8 +9,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// A float32 matrix [T, O] as two bfloat16 ones side by side, [T, 2 O], whose sum is within 2^-16 of each
-// number.
+// A float32 matrix [T, O] as two bfloat16 ones side by side, [T, 2 O], whose sum is off by at most
+// 2^-17 of each number.
 Tensor high_and_low(const Tensor& x_TO) {
   const Tensor high_TO = x_TO.to(torch::kBFloat16);
   return torch::cat({high_TO, (x_TO - high_TO).to(torch::kBFloat16)}, 1);
@@ -55,8 +56,7 @@ Tensor float32_linear(const Tensor& x_TI, const Tensor& weight_OI) {
   const auto type = x_TI.scalar_type();
   if (on_cuda(x_TI) && type != torch::kFloat32 && weight_OI.scalar_type() == type)
     return Float32LinearCuda::apply(x_TI, weight_OI);
-  const auto sum_type = type == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  return torch::linear(x_TI.to(sum_type), weight_OI.to(sum_type));
+  return torch::linear(x_TI.to(sum_type(x_TI)), weight_OI.to(sum_type(x_TI)));
 }
 
 }  // namespace dmoerm::ops

@@ -4,6 +4,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/group_attention.h"
+#include "dmoerm/ops/sum_type.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -21,7 +22,7 @@ Tensor query_positions(const data::SegmentTable& table, const data::Segment& seg
 Tensor attend(const Tensor& q_NHC, const Tensor& k_LGC, const Tensor& v_LGV, const Tensor& p_N, double scale,
               int64_t window) {
   const int64_t groups = k_LGC.size(1), heads_per_group = q_NHC.size(1) / groups;
-  const auto type = q_NHC.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  const auto type = sum_type(q_NHC);
   const Tensor q_GMNC =
       q_NHC.unflatten(1, std::vector<int64_t>{groups, heads_per_group}).permute({1, 2, 0, 3});
   const Tensor k_G1LC = k_LGC.transpose(0, 1).unsqueeze(1), v_G1LV = v_LGV.transpose(0, 1).unsqueeze(1);

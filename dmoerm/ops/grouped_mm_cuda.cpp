@@ -8,6 +8,8 @@
 namespace dmoerm::ops {
 namespace {
 
+constexpr int64_t kMostGroups = 1023;  // of LibTorch's product, which gives each a thread of one block
+
 bool is_aligned(const Tensor& x) {
   return x.is_contiguous() && x.size(-1) % 8 == 0 && reinterpret_cast<uintptr_t>(x.data_ptr()) % 16 == 0;
 }
@@ -17,7 +19,7 @@ bool is_aligned(const Tensor& x) {
 bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI) {
   if (!x_NI.is_cuda() || x_NI.scalar_type() != torch::kBFloat16 || x_NI.size(0) == 0 ||
       weight_EOI.scalar_type() != torch::kBFloat16 || weight_EOI.size(1) % 8 != 0 || !is_aligned(x_NI) ||
-      !is_aligned(weight_EOI))
+      !is_aligned(weight_EOI) || weight_EOI.size(0) > kMostGroups)
     return false;
   int major = 0;
   check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, x_NI.device().index()),

@@ -5,6 +5,7 @@
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cuda_ops.h"
 #include "dmoerm/ops/float32_linear.h"
+#include "dmoerm/ops/sum_type.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -24,8 +25,7 @@ int64_t rows_of_part(const Tensor& hidden_TD, int64_t vocab_size) {
 // The losses [N] of rows of logits, which become the gradients of the losses by them.
 Tensor losses_of(const Tensor& logits_NV, const Tensor& target_N, bool with_gradient) {
   if (on_cuda(logits_NV)) return cross_entropy_cuda(logits_NV, target_N, with_gradient);
-  const auto type = logits_NV.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  Tensor log_p_NV = logits_NV.to(type).log_softmax(1);
+  Tensor log_p_NV = logits_NV.to(sum_type(logits_NV)).log_softmax(1);
   const Tensor target_N1 = target_N.unsqueeze(1), loss_N = -log_p_NV.gather(1, target_N1).squeeze(1);
   if (with_gradient) {
     log_p_NV.exp_().scatter_add_(1, target_N1, torch::full_like(loss_N, -1).unsqueeze(1));
@@ -51,19 +51,22 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
         torch::mm_out(grad, logits, weight_VD);
       }
       if (!for_weight) continue;
-      const Tensor grad = float32_mm(logits.t(), hidden);
+      const Tensor grad = float32_mm(logits.t(), hidden).to(sum_type(hidden));  // many small terms
       grad_VD = grad_VD.defined() ? grad_VD.add_(grad) : grad;
     }
-    if (for_weight) grad_VD = grad_VD.to(weight_VD.scalar_type());
     context->save_for_backward({grad_TD, grad_VD});
+    context->saved_data["type"] = hidden_TD.scalar_type();
     return torch::stack(losses).sum();
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
+    const Tensor& factor = grads[0];  // often one over some thousand tokens, which bfloat16 would round
     variable_list result(5);
     for (size_t i = 0; i < 2; ++i)
-      if (saved[i].defined()) result[i] = saved[i] * grads[0].to(saved[i].scalar_type());
+      if (saved[i].defined())
+        result[i] =
+            (saved[i].to(factor.scalar_type()) * factor).to(context->saved_data["type"].toScalarType());
     return result;
   }
 };
@@ -72,8 +75,7 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
 
 Tensor linear_cross_entropy_reference(const Tensor& hidden_TD, const Tensor& weight_VD,
                                       const Tensor& target_T) {
-  const auto type = hidden_TD.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  const Tensor logits_TV = torch::mm(hidden_TD, weight_VD.t()).to(type);
+  const Tensor logits_TV = torch::mm(hidden_TD, weight_VD.t()).to(sum_type(hidden_TD));
   return torch::cross_entropy_loss(logits_TV, target_T, {}, at::Reduction::Sum);
 }
 

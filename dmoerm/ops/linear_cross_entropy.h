@@ -8,8 +8,9 @@ namespace dmoerm::ops {
 
 // Sum over the rows of -log softmax(h W^T)[target], float32 (float64 for float64 rows). hidden_TD [T, D],
 // weight_VD [V, D] in the same type, target_T [T] int64 from 0 to below V, which a GPU does not check. The
-// rows are taken in parts, whose gradients are computed with their losses: memory is that of one part's
-// logits, in the rows' type on a GPU and in float32 on the CPU.
+// rows are taken in parts, whose gradients are computed with their losses. Kept for backward: the gradient of
+// the hidden states [T, D], and in float32 that of the weights [V, D]; while computing also one part's
+// logits.
 Tensor linear_cross_entropy(const Tensor& hidden_TD, const Tensor& weight_VD, const Tensor& target_T);
 Tensor linear_cross_entropy_reference(const Tensor& hidden_TD, const Tensor& weight_VD,
                                       const Tensor& target_T);

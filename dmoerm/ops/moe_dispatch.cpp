@@ -9,6 +9,7 @@
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_float.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/sum_type.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -64,11 +65,6 @@ Dispatch dispatch_on_device(const Tensor& expert_Tk, int64_t num_experts, const 
   const int64_t most = std::min(expert_Tk.numel(), num_experts * capacity.rows);
   return {sorted.offsets.joined(num_groups, 1), sorted.place_N.narrow(0, 0, most),
           sorted.slot_Tk.masked_fill(~kept_Tk, -1)};
-}
-
-// Sums are taken in float32 at least.
-torch::ScalarType sum_type(const Tensor& x) {
-  return x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
 }
 
 bool runs_on_kernels(const Tensor& x) {

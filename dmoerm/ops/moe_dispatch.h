@@ -16,7 +16,8 @@ struct Dispatch {
   GroupOffsets offsets;  // of the experts' sorted rows
   // On the device, int64: place_N [N] the assignment t * k + j of each sorted row; slot_Tk [T, k] the sorted
   // row of each assignment, -1 where it was dropped. With a capacity N may be more than what is kept, which
-  // only a GPU knows: the rows behind the last offset belong to no expert and are never read.
+  // only a GPU knows: the rows behind the last offset belong to no expert, hold anything, and reach no result
+  // as long as what is computed of one row is computed of it alone.
   Tensor place_N, slot_Tk;
 };
 

@@ -5,6 +5,7 @@
 #include "dmoerm/core/error.h"
 #include "dmoerm/ops/cpu_kernels.h"
 #include "dmoerm/ops/cuda_ops.h"
+#include "dmoerm/ops/sum_type.h"
 
 namespace dmoerm::ops {
 namespace {
@@ -59,7 +60,7 @@ class RmsNormCpu : public torch::autograd::Function<RmsNormCpu> {
 }  // namespace
 
 Tensor rms_norm_reference(const Tensor& x_TD, const Tensor& weight_D, double eps) {
-  const auto type = x_TD.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  const auto type = sum_type(x_TD);
   const Tensor x = x_TD.to(type);
   const Tensor scale_T1 = torch::rsqrt(x.square().mean(-1, /*keepdim=*/true) + eps);
   return (x * scale_T1 * weight_D.to(type)).to(x_TD.scalar_type());

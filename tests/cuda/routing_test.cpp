@@ -1,4 +1,7 @@
 // Which rows go to which experts, decided on CUDA, against the host.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <limits>
 
