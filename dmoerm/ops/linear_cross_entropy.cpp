@@ -41,15 +41,15 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
                         const Tensor& target_T, bool for_hidden, bool for_weight) {
     const int64_t num_rows = hidden_TD.size(0), part = rows_of_part(hidden_TD, weight_VD.size(0));
     std::vector<Tensor> losses;
-    Tensor grad_TD = for_hidden ? torch::empty_like(hidden_TD) : Tensor(), grad_VD;
+    // Gradients are kept in float32: rounded before the factor of backward() and after it, all would be off
+    // alike.
+    Tensor grad_TD, grad_VD;
+    if (for_hidden) grad_TD = torch::empty(hidden_TD.sizes(), hidden_TD.options().dtype(sum_type(hidden_TD)));
     for (int64_t begin = 0; begin < num_rows; begin += part) {
       const int64_t count = std::min(part, num_rows - begin);
       const Tensor hidden = hidden_TD.narrow(0, begin, count), logits = torch::mm(hidden, weight_VD.t());
       losses.push_back(losses_of(logits, target_T.narrow(0, begin, count), for_hidden || for_weight).sum());
-      if (for_hidden) {
-        Tensor grad = grad_TD.narrow(0, begin, count);
-        torch::mm_out(grad, logits, weight_VD);
-      }
+      if (for_hidden) grad_TD.narrow(0, begin, count).copy_(float32_mm(logits, weight_VD));
       if (!for_weight) continue;
       const Tensor grad = float32_mm(logits.t(), hidden).to(sum_type(hidden));  // many small terms
       grad_VD = grad_VD.defined() ? grad_VD.add_(grad) : grad;

@@ -8,9 +8,8 @@ namespace dmoerm::ops {
 
 // Sum over the rows of -log softmax(h W^T)[target], float32 (float64 for float64 rows). hidden_TD [T, D],
 // weight_VD [V, D] in the same type, target_T [T] int64 from 0 to below V, which a GPU does not check. The
-// rows are taken in parts, whose gradients are computed with their losses. Kept for backward: the gradient of
-// the hidden states [T, D], and in float32 that of the weights [V, D]; while computing also one part's
-// logits.
+// rows are taken in parts, whose gradients are computed with their losses. Kept for backward, in float32: the
+// gradients of the hidden states [T, D] and of the weights [V, D]; while computing also one part's logits.
 Tensor linear_cross_entropy(const Tensor& hidden_TD, const Tensor& weight_VD, const Tensor& target_T);
 Tensor linear_cross_entropy_reference(const Tensor& hidden_TD, const Tensor& weight_VD,
                                       const Tensor& target_T);

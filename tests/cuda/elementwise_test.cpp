@@ -407,5 +407,21 @@ TEST_F(CudaElementwise, LinearCrossEntropyEqualsReference) {
     }
 }
 
+// bfloat16 would round 1 / 32,704 by 0.2%, and so would rounding its gradients before as well as after.
+TEST_F(CudaElementwise, AFactorOfACrossEntropyIsNotRounded) {
+  const auto leaves = as_leaves({torch::randn({50, 16}, torch::kCUDA).to(torch::kBFloat16),
+                                 torch::randn({37, 16}, torch::kCUDA).to(torch::kBFloat16)});
+  const Tensor target = torch::randint(37, {50}, torch::kInt64).to(torch::kCUDA);
+  const auto norms = [&](double factor) {
+    std::vector<double> result;
+    for (const Tensor& grad :
+         torch::autograd::grad({linear_cross_entropy(leaves[0], leaves[1], target) * factor}, leaves))
+      result.push_back(grad.to(torch::kFloat64).norm().item<double>());
+    return result;
+  };
+  const std::vector<double> whole = norms(1), part = norms(1.0 / 32704);
+  for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(part[i] * 32704 / whole[i], 1, 5e-4) << i;
+}
+
 }  // namespace
 }  // namespace dmoerm::ops
