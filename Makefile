@@ -39,7 +39,7 @@ demo: deps
 test fast-test: deps
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
-	ctest --test-dir $(BUILD) --output-on-failure $(if $(filter fast-test,$@),-L fast) $(ARGS)
+	ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure $(if $(filter fast-test,$@),-L fast) $(ARGS)
 
 asan:
 	@$(MAKE) --no-print-directory test PRESET=cpu-asan
