@@ -57,6 +57,7 @@ void run(const Setting& setting, int64_t repeats, const std::string& only, const
        train_experts,
        {"train LoRA r32 q,v 4 pairs (one expert)", "train LoRA r32 q,v 8 pairs (one expert)"}},
       {"phase3", train_aggregator, {"score unsorted bs1"}},
+      {"phase3", train_aggregator_on_states},
   };
   for (const auto& [kind, make, peer_rows] : workloads) {
     if (!only.empty() && only != kind) continue;

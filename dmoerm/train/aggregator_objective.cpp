@@ -1,5 +1,10 @@
 #include "dmoerm/train/aggregator_objective.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
+#include <array>
+
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/device_memory.h"
 
 namespace dmoerm::train {
@@ -31,28 +36,71 @@ NamedParameters AggregatorObjective::parameters(int64_t) {
   return {aggregator_.parameters().begin(), aggregator_.parameters().end()};
 }
 
-std::pair<Tensor, reward::RankingEdges> AggregatorObjective::rewards(const EdgeLists& groups) const {
-  RowBatch batch = rows_of(groups, states_.device());
+Tensor AggregatorObjective::rewards(const reward::Aggregator& aggregator, const Tensor& row_R) const {
   std::vector<Tensor> rewards;
-  for (const Tensor& row_N : batch.row_R.split(kStatesAtOnce))
-    rewards.push_back(aggregator_.forward((states_.rows(row_N) - mean_KD_) / std_KD_));
-  return {torch::cat(rewards), std::move(batch.edges)};
+  for (const Tensor& row_N : row_R.split(kStatesAtOnce))
+    rewards.push_back(aggregator.forward((states_.rows(row_N) - mean_KD_) / std_KD_));
+  return torch::cat(rewards);
+}
+
+void AggregatorObjective::differentiate(Step& step) const {
+  reward::Aggregator leaves = aggregator_;  // over the same memory, without what earlier steps left in .grad
+  std::vector<Tensor> values;
+  for (auto& [name, parameter] : leaves.parameters()) {
+    parameter = parameter.detach().set_requires_grad(true);
+    values.push_back(parameter);
+  }
+  const Tensor reward_R = rewards(leaves, step.batch.row_R);
+  const Tensor loss =
+      reward::ranking_loss(reward_R, step.batch.edges, {options_.label_smoothing, options_.centering});
+  step.gradients = torch::autograd::grad({loss}, values);
+  step.reward_R = reward_R.detach();
+  step.loss = loss.detach();
+  const torch::NoGradGuard no_grad;
+  size_t i = 0;
+  for (const auto& [name, parameter] : leaves.parameters())
+    step.gradients[i++].add_(parameter.detach() - start_.at(name), 2 * options_.pull);
+}
+
+AggregatorObjective::Step& AggregatorObjective::step_of(RowBatch batch) {
+  const bool on_device = states_.states().device() == states_.device();
+  if (on_device) batch.row_R = copy_to_device(batch.row_R, states_.device());
+  const auto parts = [](RowBatch& batch) {
+    return std::array{&batch.row_R, &batch.edges.better_E, &batch.edges.worse_E, &batch.edges.weight_E,
+                      &batch.edges.margin_E};
+  };
+  const bool repeats = on_device && step_ && step_->batch.row_R.sizes() == batch.row_R.sizes() &&
+                       step_->batch.edges.better_E.sizes() == batch.edges.better_E.sizes();
+  if (!repeats) {
+    step_ = std::make_unique<Step>();
+    step_->batch = std::move(batch);
+    step_->work = std::make_unique<RepeatedWork>(states_.device(),
+                                                 [this, step = step_.get()] { differentiate(*step); });
+    return *step_;
+  }
+  const auto targets = parts(step_->batch), sources = parts(batch);
+  for (size_t i = 0; i < targets.size(); ++i) targets[i]->copy_(*sources[i], /*non_blocking=*/true);
+  return *step_;
 }
 
 StepResult AggregatorObjective::accumulate(const StepRequest& request) {
   EdgeLists groups;
   for (const int64_t example : request.examples[0]) groups.push_back(&examples_.train[example]);
-  const auto [reward_R, edges] = rewards(groups);
-  const Tensor loss = reward::ranking_loss(reward_R, edges, {options_.label_smoothing, options_.centering});
-  loss.backward();
-  for (const auto& [name, parameter] : aggregator_.parameters())
-    parameter.mutable_grad().add_(parameter.detach() - start_.at(name), 2 * options_.pull);
+  Step& step = step_of(rows_of(groups, states_.device()));
+  step.work->run();
+  size_t i = 0;
+  for (auto& [name, parameter] : aggregator_.parameters()) parameter.mutable_grad() = step.gradients[i++];
   StepResult result;
-  result.tokens = reward_R.numel();
+  result.tokens = step.reward_R.numel();
   result.flops =
-      6.0 * static_cast<double>(aggregator_.parameters().at("fc1.weight").numel() * reward_R.numel());
-  result.measures = step_measures(loss, reward_R, edges);
+      6.0 * static_cast<double>(aggregator_.parameters().at("fc1.weight").numel() * step.reward_R.numel());
+  result.measures = step_measures(step.loss, step.reward_R, step.batch.edges);
   return result;
+}
+
+bool AggregatorObjective::shrink() {
+  step_.reset();
+  return states_.leave_device();
 }
 
 std::vector<Evaluation> AggregatorObjective::evaluate(const std::vector<int64_t>&) {
@@ -60,8 +108,8 @@ std::vector<Evaluation> AggregatorObjective::evaluate(const std::vector<int64_t>
   torch::NoGradGuard no_grad;
   EdgeLists groups;
   for (const auto& edges : examples_.held_out) groups.push_back(&edges);
-  const auto [reward_R, edges] = rewards(groups);
-  return {evaluate_rewards(reward_R, edges, options_.early_stop)};
+  const RowBatch batch = rows_of(groups, states_.device());
+  return {evaluate_rewards(rewards(aggregator_, batch.row_R), batch.edges, options_.early_stop)};
 }
 
 }  // namespace dmoerm::train

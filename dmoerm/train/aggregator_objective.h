@@ -2,6 +2,9 @@
 // it is pulled back to where it started.
 #pragma once
 
+#include <memory>
+
+#include "dmoerm/core/repeated_work.h"
 #include "dmoerm/reward/aggregator.h"
 #include "dmoerm/reward/ranking_loss.h"
 #include "dmoerm/train/linear_fit.h"
@@ -31,12 +34,22 @@ class AggregatorObjective : public Objective {
     return {{0, static_cast<int64_t>(examples_.train.size()), 1}};
   }
   StepResult accumulate(const StepRequest& request) override;
-  bool shrink() override { return states_.leave_device(); }
+  bool shrink() override;
   std::vector<Evaluation> evaluate(const std::vector<int64_t>& lanes) override;
 
  private:
-  // Rewards of the rows that the groups use, and their edges over those rewards.
-  std::pair<Tensor, reward::RankingEdges> rewards(const EdgeLists& groups) const;
+  // A step's rows and edges, and what it makes of them. The next step of as many rows and edges takes their
+  // place, so that a GPU can repeat what was recorded.
+  struct Step {
+    RowBatch batch;
+    Tensor reward_R, loss;
+    std::vector<Tensor> gradients;  // of the parameters, in their order
+    std::unique_ptr<RepeatedWork> work;
+  };
+
+  Tensor rewards(const reward::Aggregator& aggregator, const Tensor& row_R) const;
+  void differentiate(Step& step) const;
+  Step& step_of(RowBatch batch);
 
   reward::Aggregator& aggregator_;
   const StateExamples& examples_;
@@ -44,6 +57,7 @@ class AggregatorObjective : public Objective {
   AggregatorOptions options_;
   Tensor mean_KD_, std_KD_;
   NamedTensors start_;
+  std::unique_ptr<Step> step_;
 };
 
 }  // namespace dmoerm::train

@@ -48,8 +48,8 @@ class Objective {
   virtual std::string lane_name(int64_t lane) const = 0;
   virtual NamedParameters parameters(int64_t lane) = 0;
   virtual std::vector<Source> sources(int64_t lane) const = 0;
-  // Adds the gradient of each lane's mean loss over its examples to .grad; independent of how the step is
-  // cut.
+  // Leaves the gradient of each lane's mean loss over its examples in .grad, undefined before; independent of
+  // how the step is cut.
   virtual StepResult accumulate(const StepRequest& request) = 0;
   // Says what the next step will be: its examples may be read and packed while the device computes.
   virtual void prepare(const StepRequest& /*next*/) {}
