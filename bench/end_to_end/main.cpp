@@ -27,6 +27,7 @@ struct Kind {
   std::string name;
   Contest (*make)(const Setting&);
   std::vector<std::string> peer_rows = {};  // names of the peer's lines; the fastest counts
+  bool gpu_alone = false;
 };
 
 void run(const Setting& setting, int64_t repeats, const std::string& only, const PeerRows& peer) {
@@ -57,10 +58,10 @@ void run(const Setting& setting, int64_t repeats, const std::string& only, const
        train_experts,
        {"train LoRA r32 q,v 4 pairs (one expert)", "train LoRA r32 q,v 8 pairs (one expert)"}},
       {"phase3", train_aggregator, {"score unsorted bs1"}},
-      {"phase3", train_aggregator_on_states},
+      {"phase3", train_aggregator_on_states, {}, /*gpu_alone=*/true},
   };
-  for (const auto& [kind, make, peer_rows] : workloads) {
-    if (!only.empty() && only != kind) continue;
+  for (const auto& [kind, make, peer_rows, gpu_alone] : workloads) {
+    if ((!only.empty() && only != kind) || (gpu_alone && setting.device.is_cpu())) continue;
     const Contest contest = make(setting);
     const Outcome outcome = run_contest(contest, repeats);
     fmt::print("{}", table_row(contest, outcome, rate));

@@ -81,5 +81,21 @@ TEST_F(AggregatorObjectiveTest, GradientEqualsFiniteDifferencesWithThePull) {
   }
 }
 
+// A step takes the place of the one before it, whether it has as many rows or not.
+TEST_F(AggregatorObjectiveTest, AStepKnowsNothingOfTheOnesBeforeIt) {
+  reward::Aggregator aggregator(2, 4, 1), other(2, 4, 1);
+  AggregatorObjective objective(aggregator, examples_, {.pull = 0.3});
+  for (const std::vector<int64_t>& examples :
+       {std::vector<int64_t>{0, 1, 2, 3}, {9, 4, 8, 5}, {6, 7}, {2, 3}, {1, 1}}) {
+    const StepRequest request = {0, {examples}};
+    AggregatorObjective fresh(other, examples_, {.pull = 0.3});
+    const Json expected = fresh.accumulate(request).measures()[0];
+    EXPECT_EQ(objective.accumulate(request).measures()[0], expected);
+    for (const auto& [name, parameter] : aggregator.parameters())
+      EXPECT_TRUE(torch::equal(parameter.grad(), other.parameters().at(name).grad())) << name;
+    other = reward::Aggregator(2, 4, 1);
+  }
+}
+
 }  // namespace
 }  // namespace dmoerm::train
