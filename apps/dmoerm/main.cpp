@@ -8,6 +8,7 @@
 
 #include "apps/dmoerm/commands.h"
 #include "apps/dmoerm/console.h"
+#include "dmoerm/core/compat.h"
 
 namespace {
 
@@ -27,6 +28,7 @@ int main(int argc, char** argv) {
   using namespace dmoerm::app;
   CLI::App app{"dmoerm: train, evaluate and run double-layer mixture-of-experts reward models"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "dmoerm " DMOERM_VERSION ", LibTorch " TORCH_VERSION);
   app.footer(
       "Example:\n  dmoerm demo\n  dmoerm train examples/train.toml\n  dmoerm score --model out/model --input "
       "answers.jsonl");

@@ -55,7 +55,10 @@ double compare(const std::vector<Tensor>& ours, const std::vector<Tensor>& usual
     const double difference =
         (ours[i].to(torch::kFloat32) - expected).norm().item<double>() / std::max(size, 1e-30);
     if (!(difference <= contest.tolerance)) ++too_far;
-    if (!(difference <= largest)) worst = i, largest = difference;
+    if (!(difference <= largest)) {
+      worst = i;
+      largest = difference;
+    }
   }
   if (too_far > 0)
     fail(contest.workload,

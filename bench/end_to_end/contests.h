@@ -34,7 +34,7 @@ Contest score_mixed(const Setting& setting);
 Contest train_whole(const Setting& setting);
 Contest train_experts(const Setting& setting);  // of one task, in one pass
 Contest train_aggregator(const Setting& setting);
-Contest train_aggregator_on_states(
-    const Setting& setting);  // its steps alone, recorded against queued one by one
+// Its steps alone, recorded against each kernel queued by itself.
+Contest train_aggregator_on_states(const Setting& setting);
 
 }  // namespace dmoerm::bench

@@ -3,7 +3,7 @@
 namespace dmoerm {
 namespace {
 
-// Enough loads under way for the latency of the bus, and few enough multiprocessors for the others to keep theirs.
+// Enough loads under way for the latency of the bus, on few enough multiprocessors for other kernels to keep theirs.
 constexpr int kBlocks = 16, kThreads = 512, kLoads = 4;
 
 __global__ void read_kernel(const uint4* __restrict__ source, uint4* __restrict__ target, int64_t count) {
@@ -24,7 +24,8 @@ __global__ void read_kernel(const uint4* __restrict__ source, uint4* __restrict_
 cudaError_t read_from_host(const void* source, void* target, int64_t bytes, cudaStream_t stream) {
   const int64_t whole = bytes / 16, rest = bytes % 16;
   if (whole > 0)
-    read_kernel<<<kBlocks, kThreads, 0, stream>>>(static_cast<const uint4*>(source), static_cast<uint4*>(target), whole);
+    read_kernel<<<kBlocks, kThreads, 0, stream>>>(static_cast<const uint4*>(source), static_cast<uint4*>(target),
+                                                  whole);
   if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess || rest == 0) return error;
   return cudaMemcpyAsync(static_cast<char*>(target) + 16 * whole, static_cast<const char*>(source) + 16 * whole,
                          rest, cudaMemcpyHostToDevice, stream);

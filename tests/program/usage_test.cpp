@@ -1,0 +1,31 @@
+// What the program says of itself and of a command line that it cannot read.
+#include <gmock/gmock.h>
+
+#include "tests/program/program_fixture.h"
+
+namespace dmoerm {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kProgram = DMOERM_PROGRAM;
+
+TEST(UsageTest, VersionNamesTheProgramAndItsLibrary) {
+  const ProgramResult result = run_shell(kProgram + " --version");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.output, StartsWith("dmoerm "));
+  EXPECT_THAT(result.output, HasSubstr(", LibTorch "));
+}
+
+TEST(UsageTest, ACommandLineThatCannotBeReadIsStatusTwo) {
+  for (const std::string arguments : {"", "--no-such-flag", "no-such-command", "score --input"}) {
+    const ProgramResult result = run_shell(kProgram + " " + arguments + " 2>&1");
+    EXPECT_EQ(result.status, 2) << arguments;
+    EXPECT_THAT(result.output, StartsWith("dmoerm: ")) << arguments;
+    EXPECT_THAT(result.output, HasSubstr("--help")) << arguments;
+  }
+}
+
+}  // namespace
+}  // namespace dmoerm
