@@ -5,12 +5,20 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <string_view>
 
 #include "apps/dmoerm/commands.h"
 #include "apps/dmoerm/console.h"
 #include "dmoerm/core/compat.h"
 
 namespace {
+
+// Not for help, nor for commands on text alone.
+bool multiplies_matrices(int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  return !command.empty() && command[0] != '-' && command != "data" && command != "label" &&
+         command != "tokenizer";
+}
 
 // OpenMP's idle threads spin by default and take the cores from OpenBLAS's own threads: on two cores training
 // is 2.8 times slower. The policy is read once, when the library is loaded, so the program starts itself
@@ -24,7 +32,7 @@ void let_idle_threads_sleep(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  let_idle_threads_sleep(argv);
+  if (multiplies_matrices(argc, argv)) let_idle_threads_sleep(argv);
   using namespace dmoerm::app;
   CLI::App app{"dmoerm: train, evaluate and run double-layer mixture-of-experts reward models"};
   app.require_subcommand(1);
