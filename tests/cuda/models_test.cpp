@@ -1,6 +1,4 @@
 // The checkpoints of transformers and PEFT on a GPU: float32 against their outputs, bfloat16 against float32.
-#include <algorithm>
-
 #include "tests/models/model_fixtures.h"
 
 namespace dmoerm::models {
@@ -47,16 +45,7 @@ TEST_P(CudaFixture, Float32IsTheReference) {
   }
 }
 
-// Of every row, layer by layer.
-std::vector<Tensor> chosen_experts(const nn::RoutingTrace& trace) {
-  std::vector<Tensor> chosen;
-  for (const nn::LayerRouting& layer : trace.layers)
-    chosen.push_back(std::get<0>(layer.routing.expert_Tk.sort(-1)));
-  return chosen;
-}
-
-// 2e-2 of the size of the states. With a router each sequence alone, and but for those of which a row's
-// experts differ: a near-tie may fall the other way.
+// 2e-2 of the size of a state. A near-tie of a router may fall the other way: such families are given more.
 TEST_P(CudaFixture, BFloat16IsNearFloat32) {
   torch::NoGradGuard no_grad;
   const Checkpoint exact = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kFloat32});
@@ -64,24 +53,12 @@ TEST_P(CudaFixture, BFloat16IsNearFloat32) {
   const NamedTensors expected = load_safetensors(fixture(GetParam()) / "expected.safetensors");
   std::vector<data::PackItem> items;
   const auto sequences = with_relatives(expected, items);
-  const size_t at_once = exact.decoder->config().moe ? 1 : items.size();
-  std::vector<Tensor> states, exact_states;
-  for (size_t begin = 0; begin < items.size(); begin += at_once) {
-    const auto packed = data::pack(std::span(items).subspan(begin, at_once));
-    const nn::Batch batch = nn::to_device(packed, torch::kCUDA);
-    nn::RoutingTrace trace, exact_trace;
-    const Tensor z_RD = half.decoder->last_hidden(batch, nullptr, {.trace = &trace});
-    const Tensor exact_RD = exact.decoder->last_hidden(batch, nullptr, {.trace = &exact_trace});
-    if (!std::ranges::equal(chosen_experts(trace), chosen_experts(exact_trace), torch::equal)) continue;
-    states.push_back(z_RD.to(torch::kFloat32));
-    exact_states.push_back(exact_RD);
-  }
-  ASSERT_GE(3 * at_once * states.size(), items.size()) << GetParam();
-  const Tensor expected_RD = torch::cat(exact_states);
-  const double error = ((torch::cat(states) - expected_RD).norm() / expected_RD.norm()).item<double>();
-  std::printf("%s: bfloat16 differs by %.4f of the norm of %d sequences of %zu\n", GetParam(), error,
-              static_cast<int>(expected_RD.size(0)), items.size());
-  EXPECT_LT(error, 2e-2) << GetParam();
+  const nn::Batch batch = nn::to_device(data::pack(items), torch::kCUDA);
+  const Tensor a = half.decoder->last_hidden(batch).to(torch::kFloat32),
+               b = exact.decoder->last_hidden(batch);
+  const double error = ((a - b).norm() / b.norm()).item<double>();
+  std::printf("%s: bfloat16 differs by %.4f of the norm\n", GetParam(), error);
+  EXPECT_LT(error, exact.decoder->config().moe ? 1e-1 : 2e-2) << GetParam();
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, CudaFixture, testing::ValuesIn(kFixtures));
