@@ -1,4 +1,6 @@
 // The checkpoints of transformers and PEFT on a GPU: float32 against their outputs, bfloat16 against float32.
+#include <algorithm>
+
 #include "tests/models/model_fixtures.h"
 
 namespace dmoerm::models {
@@ -59,6 +61,38 @@ TEST_P(CudaFixture, BFloat16IsNearFloat32) {
   const double error = ((a - b).norm() / b.norm()).item<double>();
   std::printf("%s: bfloat16 differs by %.4f of the norm\n", GetParam(), error);
   EXPECT_LT(error, exact.decoder->config().moe ? 1e-1 : 2e-2) << GetParam();
+}
+
+// Of every row, layer by layer.
+std::vector<Tensor> chosen_experts(const nn::RoutingTrace& trace) {
+  std::vector<Tensor> chosen;
+  for (const nn::LayerRouting& layer : trace.layers)
+    chosen.push_back(std::get<0>(layer.routing.expert_Tk.sort(-1)));
+  return chosen;
+}
+
+// Each sequence alone: those whose rows go to the same experts stay within 2e-2 with a router too.
+TEST_P(CudaFixture, BFloat16IsNearFloat32WhereRoutedAlike) {
+  torch::NoGradGuard no_grad;
+  const Checkpoint exact = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kFloat32});
+  const Checkpoint half = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kBFloat16});
+  const NamedTensors expected = load_safetensors(fixture(GetParam()) / "expected.safetensors");
+  std::vector<data::PackItem> items;
+  const auto sequences = with_relatives(expected, items);
+  std::vector<Tensor> states, exact_states;
+  for (const data::PackItem& item : items) {
+    const nn::Batch batch = nn::to_device(data::pack({&item, 1}), torch::kCUDA);
+    nn::RoutingTrace trace, exact_trace;
+    const Tensor z_1D = half.decoder->last_hidden(batch, nullptr, {.trace = &trace});
+    const Tensor exact_1D = exact.decoder->last_hidden(batch, nullptr, {.trace = &exact_trace});
+    if (!std::ranges::equal(chosen_experts(trace), chosen_experts(exact_trace), torch::equal)) continue;
+    states.push_back(z_1D.to(torch::kFloat32));
+    exact_states.push_back(exact_1D);
+  }
+  ASSERT_GE(3 * states.size(), items.size()) << GetParam();
+  const Tensor exact_RD = torch::cat(exact_states);
+  const double error = ((torch::cat(states) - exact_RD).norm() / exact_RD.norm()).item<double>();
+  EXPECT_LT(error, 2e-2) << GetParam() << ", " << states.size() << " sequences";
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, CudaFixture, testing::ValuesIn(kFixtures));
