@@ -13,8 +13,7 @@ class RepeatedWork {
  public:
   // `work` reads and changes tensors that stay where they are, never waits for the device and does the same
   // whatever their values. Tensors that it makes hold what the latest run left in them.
-  RepeatedWork(torch::Device device, std::function<void()> work);
-  ~RepeatedWork();
+  RepeatedWork(torch::Device device, std::function<void()> work) : device_(device), work_(std::move(work)) {}
   void run();
 
  private:
@@ -23,7 +22,7 @@ class RepeatedWork {
   torch::Device device_;
   std::function<void()> work_;
   bool has_run_ = false;
-  std::unique_ptr<Graph> graph_;  // on CUDA, from the second run on
+  std::shared_ptr<Graph> graph_;  // on CUDA, from the second run on
 };
 
 }  // namespace dmoerm

@@ -37,11 +37,6 @@ struct RepeatedWork::Graph {
   }
 };
 
-RepeatedWork::RepeatedWork(torch::Device device, std::function<void()> work)
-    : device_(device), work_(std::move(work)) {}
-
-RepeatedWork::~RepeatedWork() = default;
-
 void RepeatedWork::run() {
   if (!device_.is_cuda() || !has_run_) {  // the first run lets libraries set themselves up
     work_();
@@ -50,7 +45,7 @@ void RepeatedWork::run() {
   }
   const c10::cuda::CUDAGuard guard(device_);
   if (!graph_) {
-    auto graph = std::make_unique<Graph>();
+    auto graph = std::make_shared<Graph>();
     const c10::cuda::CUDAStreamGuard on_stream(recording_stream(device_.index()));
     graph->record(work_);
     graph_ = std::move(graph);

@@ -63,30 +63,31 @@ void AggregatorObjective::differentiate(Step& step) const {
 }
 
 AggregatorObjective::Step& AggregatorObjective::step_of(RowBatch batch) {
-  const bool on_device = states_.states().device() == states_.device();
-  if (on_device) batch.row_R = copy_to_device(batch.row_R, states_.device());
-  const auto parts = [](RowBatch& batch) {
-    return std::array{&batch.row_R, &batch.edges.better_E, &batch.edges.worse_E, &batch.edges.weight_E,
-                      &batch.edges.margin_E};
+  const torch::Device device = states_.device();
+  const bool on_device = states_.states().device() == device;  // else rows are fetched, which is not recorded
+  const auto parts = [](RowBatch& of) {
+    return std::array{&of.row_R, &of.edges.better_E, &of.edges.worse_E, &of.edges.weight_E,
+                      &of.edges.margin_E};
   };
-  const bool repeats = on_device && step_ && step_->batch.row_R.sizes() == batch.row_R.sizes() &&
-                       step_->batch.edges.better_E.sizes() == batch.edges.better_E.sizes();
-  if (!repeats) {
-    step_ = std::make_unique<Step>();
-    step_->batch = std::move(batch);
-    step_->work = std::make_unique<RepeatedWork>(states_.device(),
-                                                 [this, step = step_.get()] { differentiate(*step); });
+  const auto sources = parts(batch);
+  if (on_device && step_ && step_->batch.row_R.sizes() == batch.row_R.sizes() &&
+      step_->batch.edges.better_E.sizes() == batch.edges.better_E.sizes()) {
+    const auto targets = parts(step_->batch);
+    for (size_t i = 0; i < targets.size(); ++i) copy_from_host(*targets[i], *sources[i]);
     return *step_;
   }
-  const auto targets = parts(step_->batch), sources = parts(batch);
-  for (size_t i = 0; i < targets.size(); ++i) targets[i]->copy_(*sources[i], /*non_blocking=*/true);
+  for (Tensor* part : sources)
+    if (on_device || part != &batch.row_R) *part = copy_to_device(*part, device);
+  step_ = std::make_unique<Step>();
+  step_->batch = std::move(batch);
+  step_->work = std::make_unique<RepeatedWork>(device, [this, step = step_.get()] { differentiate(*step); });
   return *step_;
 }
 
 StepResult AggregatorObjective::accumulate(const StepRequest& request) {
   EdgeLists groups;
   for (const int64_t example : request.examples[0]) groups.push_back(&examples_.train[example]);
-  Step& step = step_of(rows_of(groups, states_.device()));
+  Step& step = step_of(rows_of(groups));
   step.work->run();
   size_t i = 0;
   for (auto& [name, parameter] : aggregator_.parameters()) parameter.mutable_grad() = step.gradients[i++];

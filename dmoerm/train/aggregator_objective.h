@@ -49,7 +49,7 @@ class AggregatorObjective : public Objective {
 
   Tensor rewards(const reward::Aggregator& aggregator, const Tensor& row_R) const;
   void differentiate(Step& step) const;
-  Step& step_of(RowBatch batch);
+  Step& step_of(RowBatch batch);  // a batch that lies on the CPU
 
   reward::Aggregator& aggregator_;
   const StateExamples& examples_;
