@@ -27,5 +27,14 @@ TEST(UsageTest, ACommandLineThatCannotBeReadIsStatusTwo) {
   }
 }
 
+// OpenMP says when it is loaded for how long its idle threads spin.
+TEST(UsageTest, IdleThreadsSleepWhereMatricesAreMultiplied) {
+  const std::string show = "unset OMP_WAIT_POLICY; OMP_DISPLAY_ENV=verbose " + kProgram;
+  for (const std::string command : {"demo", "study", "bon", "train", "pretrain", "eval", "score", "model"})
+    EXPECT_THAT(run_shell(show + " " + command + " --help 2>&1").output, HasSubstr("GOMP_SPINCOUNT = '0'"))
+        << command;
+  EXPECT_THAT(run_shell(show + " data --help 2>&1").output, testing::Not(HasSubstr("GOMP_SPINCOUNT = '0'")));
+}
+
 }  // namespace
 }  // namespace dmoerm
