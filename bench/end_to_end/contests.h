@@ -30,7 +30,8 @@ Contest score_pairs_by_experts(const Setting& setting);
 Contest score_best_of(const Setting& setting);
 Contest score_experts(const Setting& setting);
 Contest score_experts_together(const Setting& setting);  // against packed, one expert after another
-Contest score_mixed(const Setting& setting);
+Contest score_mixed(const Setting& setting);             // all in one call
+Contest score_mixed_in_calls(const Setting& setting);    // of one task each
 Contest train_whole(const Setting& setting);
 Contest train_experts(const Setting& setting);  // of one task, in one pass
 Contest train_aggregator(const Setting& setting);

@@ -1,12 +1,13 @@
-// LoRA experts with random updates.
+// LoRA experts to measure with.
 #pragma once
 
 #include "bench/end_to_end/contests.h"
-#include "dmoerm/nn/expert_set.h"
+#include "dmoerm/models/adapter.h"
 
 namespace dmoerm::bench {
 
-// On q_proj and v_proj, both factors random (a new expert's B is zero, which would hide errors).
+// With random A and B, on q and v.
+std::vector<models::Adapter> draw_adapters(const nn::Decoder& decoder, const Setting& setting, int64_t count);
 nn::ExpertSet draw_experts(const nn::Decoder& decoder, const Setting& setting, int64_t count);
 
 }  // namespace dmoerm::bench

@@ -51,6 +51,7 @@ void run(const Setting& setting, int64_t repeats, const std::string& only, const
       {"experts", score_experts, {"bon n=64 with 5 LoRA experts (expert-tokens)"}},
       {"experts", score_experts_together},
       {"mixed", score_mixed},
+      {"mixed", score_mixed_in_calls},
       {"train",
        train_whole,
        {"train full bf16 4 pairs", "train full bf16 8 pairs", "train full bf16 8 pairs sorted"}},

@@ -28,7 +28,8 @@ class Training {
  public:
   Training(const Setting& setting, int64_t num_experts)
       : decoder_(make_decoder(setting)),
-        padded_(*decoder_),
+        usual_(usual_decoder(decoder_)),
+        padded_(*usual_),
         pairs_(setting.train_pairs),
         experts_(draw_experts(*decoder_, setting, num_experts)) {
     const Workload all = draw_pairs(setting.train_pairs * setting.train_steps, setting.lengths,
@@ -39,11 +40,9 @@ class Training {
     }
     const auto floats = torch::TensorOptions(setting.device).dtype(torch::kFloat32);
     head_1D_ = torch::randn({1, decoder_->config().hidden_size}, floats);
-    parameters_ = {head_1D_};
-    for (auto& expert : experts_.experts)
-      for (auto& [name, pair] : expert.pairs) parameters_.insert(parameters_.end(), {pair.a, pair.b});
-    if (num_experts == 0)
-      for (auto& [name, weight] : decoder_->weights()) parameters_.push_back(weight);
+    parameters_ = parameters_over(*decoder_);
+    usual_parameters_ = parameters_over(*usual_);
+    for (Tensor& parameter : usual_parameters_) parameter.set_requires_grad(true);
     for (Tensor& parameter : parameters_) {
       parameter.set_requires_grad(true);
       const bool narrow = parameter.scalar_type() != torch::kFloat32;
@@ -60,18 +59,18 @@ class Training {
       packed_gradient(step);
       update();
     }
-    return gradients();
+    return gradients_of(parameters_);
   }
 
   std::vector<Tensor> padded_steps() {
-    // On a GPU it is only compared with: without an optimizer, and few sequences at a time, which take less
-    // memory.
+    // On a GPU it is only compared with: the last step, whose gradients are the result, without an optimizer,
+    // and few sequences at a time, which take less memory.
     const bool timed = decoder_->device().is_cpu();
     if (timed && !optimizer_)
       optimizer_ = std::make_unique<torch::optim::AdamW>(
-          parameters_, torch::optim::AdamWOptions(kLearningRate).weight_decay(0.01));
+          usual_parameters_, torch::optim::AdamWOptions(kLearningRate).weight_decay(0.01));
     const int64_t pairs = timed ? pairs_ : 1;
-    for (const Step& step : steps_) {
+    for (const Step& step : timed ? std::span(steps_) : std::span(steps_).last(1)) {
       clear_gradients();
       for (int64_t begin = 0; begin < pairs_; begin += pairs) {
         const std::span<const Sequence> part = std::span(step.sequences).subspan(2 * begin, 2 * pairs);
@@ -81,7 +80,7 @@ class Training {
       }
       if (timed) optimizer_->step();
     }
-    return gradients();
+    return gradients_of(usual_parameters_);
   }
 
   void use_dropout() {
@@ -112,6 +111,26 @@ class Training {
   }
 
  private:
+  // What the padded way computes with. On a GPU float32 copies of the weights: a bfloat16 reference would err
+  // as much as what is compared with it.
+  static std::shared_ptr<nn::Decoder> usual_decoder(const std::shared_ptr<nn::Decoder>& decoder) {
+    if (decoder->device().is_cpu()) return decoder;
+    NamedTensors weights;
+    for (const auto& [name, weight] : decoder->weights())
+      weights[name] = weight.to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
+    return std::make_shared<nn::Decoder>(decoder->config(), std::move(weights));
+  }
+
+  // The head, and the experts' or else the base's.
+  std::vector<Tensor> parameters_over(const nn::Decoder& decoder) const {
+    std::vector<Tensor> parameters = {head_1D_};
+    for (const nn::LoraExpert& expert : experts_.experts)
+      for (const auto& [name, pair] : expert.pairs) parameters.insert(parameters.end(), {pair.a, pair.b});
+    if (experts_.experts.empty())
+      for (const auto& [name, weight] : decoder.weights()) parameters.push_back(weight);
+    return parameters;
+  }
+
   void packed_gradient(const Step& step) {
     const auto num_experts = static_cast<int32_t>(experts_.experts.size());
     std::vector<data::PackItem> items;
@@ -135,7 +154,7 @@ class Training {
   }
 
   void update() {
-    const std::vector<Tensor> grads = gradients();
+    const std::vector<Tensor> grads = gradients_of(parameters_);
     for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = grads[i];
     ops::adamw_(slots_, {.lr = kLearningRate,
                          .step = ++num_updates_,
@@ -144,22 +163,23 @@ class Training {
 
   void clear_gradients() {
     for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
+    for (Tensor& parameter : usual_parameters_) parameter.mutable_grad() = Tensor();
     for (ops::AdamWSlot& slot : slots_) slot.gradient = Tensor();
   }
 
-  std::vector<Tensor> gradients() const {
+  static std::vector<Tensor> gradients_of(const std::vector<Tensor>& parameters) {
     std::vector<Tensor> result;
-    for (const Tensor& parameter : parameters_) result.push_back(parameter.grad());
+    for (const Tensor& parameter : parameters) result.push_back(parameter.grad());
     return result;
   }
 
-  std::shared_ptr<nn::Decoder> decoder_;
+  std::shared_ptr<nn::Decoder> decoder_, usual_;
   PaddedEager padded_;
   int64_t pairs_;
   nn::ExpertSet experts_;
   std::vector<Step> steps_;
   Tensor head_1D_;
-  std::vector<Tensor> parameters_;
+  std::vector<Tensor> parameters_, usual_parameters_;  // the same one after another
   std::vector<ops::AdamWSlot> slots_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
   reward::RankingEdges edges_;  // of all experts' sequences
