@@ -39,7 +39,9 @@ class Training {
       steps_.push_back({workload, workload.sequences()});
     }
     const auto floats = torch::TensorOptions(setting.device).dtype(torch::kFloat32);
-    head_1D_ = torch::randn({1, decoder_->config().hidden_size}, floats);
+    // As transformers draws a score head: with larger numbers the rewards of a pair would lie so far apart
+    // that its weight in the loss, 1 / (1 + exp(difference)), is the rounding of a state.
+    head_1D_ = torch::randn({1, decoder_->config().hidden_size}, floats) * 0.02;
     parameters_ = parameters_over(*decoder_);
     usual_parameters_ = parameters_over(*usual_);
     for (Tensor& parameter : usual_parameters_) parameter.set_requires_grad(true);
@@ -98,7 +100,7 @@ class Training {
     contest.device = decoder_->device();
     // Gradients are sums of terms that nearly cancel: a chosen answer's against a rejected one's.
     const bool wide = decoder_->weights().begin()->second.scalar_type() == torch::kFloat32;
-    contest.tolerance = wide ? 1e-3 : 0.2;
+    contest.tolerance = wide ? 1e-3 : 0.1;
     contest.usual = {{[self] { return self->padded_steps(); }, 0}};
     contest.ours = {[self] { return self->packed_steps(); }, 0};
     for (const Step& step : steps_) {

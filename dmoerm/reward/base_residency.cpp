@@ -22,6 +22,10 @@ NamedTensors views_of(const nn::Decoder& decoder, const Tensor& flat, NamedTenso
 
 }  // namespace
 
+BaseResidency::~BaseResidency() {
+  for (Slot& slot : slots_) slot.copy.finish();
+}
+
 void BaseResidency::add(std::shared_ptr<nn::Decoder> decoder) {
   DMOERM_ASSERT(slots_.empty() && decoder->device().is_cpu());
   const torch::NoGradGuard no_grad;

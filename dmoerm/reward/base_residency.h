@@ -16,6 +16,9 @@ class BaseResidency {
  public:
   // `memory`: bytes that bases may take on the device.
   BaseResidency(torch::Device device, int64_t memory) : device_(device), memory_(memory) {}
+  BaseResidency(const BaseResidency&) = delete;
+  // What is queued from then on waits for a base that is still being moved: its memory may be used again.
+  ~BaseResidency();
 
   // Takes the weights of a base that lies on the host. Error, naming both sizes, when it alone is larger than
   // the memory. All bases are added before the first is used.

@@ -47,7 +47,9 @@ TEST_P(CudaFixture, Float32IsTheReference) {
   }
 }
 
-// 2e-2 of the size of a state. A near-tie of a router may fall the other way: such families are given more.
+// 2e-2 of the size of a state. In one sequence of OLMoE the router's third and fourth logits lie 0.002 apart,
+// less than bfloat16 moves them: they change places here and in transformers alike, whose states then differ
+// by 3.9e-2.
 TEST_P(CudaFixture, BFloat16IsNearFloat32) {
   torch::NoGradGuard no_grad;
   const Checkpoint exact = load_checkpoint(fixture(GetParam()), {torch::kCUDA, torch::kFloat32});
@@ -60,7 +62,7 @@ TEST_P(CudaFixture, BFloat16IsNearFloat32) {
                b = exact.decoder->last_hidden(batch);
   const double error = ((a - b).norm() / b.norm()).item<double>();
   std::printf("%s: bfloat16 differs by %.4f of the norm\n", GetParam(), error);
-  EXPECT_LT(error, exact.decoder->config().moe ? 1e-1 : 2e-2) << GetParam();
+  EXPECT_LT(error, std::string(GetParam()) == "olmoe-lm" ? 5e-2 : 2e-2) << GetParam();
 }
 
 // Of every row, layer by layer.
