@@ -7,8 +7,12 @@
 
 namespace dmoerm {
 
+// So many bytes of the host, for a device to read: pinned for CUDA, and not more than asked for (LibTorch's
+// own allocator would take the next power of two). uint8 [bytes].
+Tensor host_memory(int64_t bytes, torch::Device device);
+
 // Several copies may be under way; each has its own AsyncCopy. On CUDA the host never waits, and the source
-// is pinned memory; on the CPU a copy is done at once.
+// is host_memory(); on the CPU a copy is done at once.
 class AsyncCopy {
  public:
   // Queues target = source on a stream of its own, after all work that is queued so far (which may still use

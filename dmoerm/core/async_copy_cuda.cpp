@@ -10,8 +10,18 @@
 
 namespace dmoerm {
 
+Tensor host_memory(int64_t bytes, torch::Device device) {
+  if (!device.is_cuda()) return torch::empty({bytes}, torch::kUInt8);
+  const c10::cuda::CUDAGuard guard(device);
+  void* memory = nullptr;
+  C10_CUDA_CHECK(cudaHostAlloc(&memory, static_cast<size_t>(bytes), cudaHostAllocPortable));
+  return torch::from_blob(
+      memory, {bytes}, [](void* freed) { cudaFreeHost(freed); }, torch::kUInt8);
+}
+
 struct AsyncCopy::State {
   at::cuda::CUDAEvent done;
+  c10::DeviceIndex device;
 };
 
 void AsyncCopy::start(const Tensor& target, const Tensor& source) {
@@ -22,6 +32,7 @@ void AsyncCopy::start(const Tensor& target, const Tensor& source) {
   }
   const c10::cuda::CUDAGuard guard(target.device());
   state_ = std::make_shared<State>();
+  state_->device = target.device().index();
   at::cuda::CUDAEvent before;
   before.record(c10::cuda::getCurrentCUDAStream());
   const c10::cuda::CUDAStream stream =
@@ -36,7 +47,7 @@ void AsyncCopy::start(const Tensor& target, const Tensor& source) {
 
 void AsyncCopy::finish() {
   if (!state_) return;
-  state_->done.block(c10::cuda::getCurrentCUDAStream());
+  state_->done.block(c10::cuda::getCurrentCUDAStream(state_->device));
   state_.reset();
 }
 

@@ -6,6 +6,8 @@
 
 #include <map>
 
+#include "dmoerm/core/device_memory.h"
+
 namespace dmoerm {
 namespace {
 
@@ -45,10 +47,20 @@ void RepeatedWork::run() {
   }
   const c10::cuda::CUDAGuard guard(device_);
   if (!graph_) {
-    auto graph = std::make_shared<Graph>();
     const c10::cuda::CUDAStreamGuard on_stream(recording_stream(device_.index()));
-    graph->record(work_);
-    graph_ = std::move(graph);
+    const auto record = [this] {
+      auto graph = std::make_shared<Graph>();
+      graph->record(work_);
+      return graph;
+    };
+    try {
+      graph_ = record();
+    } catch (const OutOfMemory&) {  // what the allocator holds unused is not for a recording
+    }
+    if (!graph_) {
+      release_unused_memory(device_);
+      graph_ = record();
+    }
   }
   graph_->graph.replay();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/device_memory.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/random.h"
@@ -96,7 +97,8 @@ Decoder::Decoder(DecoderConfig config, NamedTensors weights)
   for (const auto& [name, shape] : shapes)
     DMOERM_ASSERT(weights_.at(name).sizes() == torch::IntArrayRef(shape));
   if (device().is_cuda()) join_weights(config_, weights_);
-  frequencies_ = rotary_frequencies(config_.rotary, config_.rotated_channels()).to(device());
+  frequencies_ = rotary_frequencies(config_.rotary, config_.rotated_channels());
+  device_frequencies_ = copy_to_device(frequencies_, device());
 }
 
 Residual Decoder::block(const ForwardPass& pass, int64_t layer, const Residual& input,
@@ -156,14 +158,14 @@ Tensor Decoder::run(std::shared_ptr<const ForwardPass> pass, const Batch& batch,
 
 Tensor Decoder::hidden(const Batch& batch, const ExpertSet* experts, const RoutingOptions& routing) const {
   const auto pass =
-      std::make_shared<const ForwardPass>(config_, weights_, frequencies_, batch, experts, routing);
+      std::make_shared<const ForwardPass>(config_, weights_, device_frequencies_, batch, experts, routing);
   return run(pass, batch, pass->all_rows());
 }
 
 Tensor Decoder::last_hidden(const Batch& batch, const ExpertSet* experts,
                             const RoutingOptions& routing) const {
   const auto pass =
-      std::make_shared<const ForwardPass>(config_, weights_, frequencies_, batch, experts, routing);
+      std::make_shared<const ForwardPass>(config_, weights_, device_frequencies_, batch, experts, routing);
   const Rows rows = pass->last_rows();
   const Tensor state_QD = run(pass, batch, rows);
   return state_QD.index_select(0, torch::searchsorted(rows.index_Q, batch.last_token_R));
@@ -179,7 +181,7 @@ std::vector<std::pair<std::string, std::pair<int64_t, int64_t>>> Decoder::linear
 void Decoder::replace_weights(NamedTensors weights) {
   for (const auto& [name, weight] : weights_) DMOERM_ASSERT(weights.at(name).sizes() == weight.sizes());
   weights_ = std::move(weights);
-  if (frequencies_.device() != device()) frequencies_ = frequencies_.to(device());
+  if (device_frequencies_.device() != device()) device_frequencies_ = copy_to_device(frequencies_, device());
 }
 
 void Decoder::set_requires_grad(bool value) {

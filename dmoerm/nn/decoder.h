@@ -61,7 +61,8 @@ class Decoder {
   DecoderConfig config_;
   NamedTensors weights_;
   int64_t activation_budget_ = 0;
-  Tensor frequencies_;  // rotary, [rotated channels / 2] float32
+  Tensor frequencies_;  // rotary, [rotated channels / 2] float32, on the host
+  Tensor device_frequencies_;
 };
 
 // Every weight of such a decoder by canonical name.

@@ -45,7 +45,7 @@ Tensor rotary_angles(const DecoderConfig& config, const Tensor& frequencies, con
     DMOERM_ASSERT(segment.parent < 0);
     const Tensor own = rotary_frequencies(config.rotary, config.rotated_channels(), length);
     angles_TC.narrow(0, segment.begin, length)
-        .copy_(positions_T1.narrow(0, segment.begin, length) * own.to(positions_T1.device()));
+        .copy_(positions_T1.narrow(0, segment.begin, length) * copy_to_device(own, positions_T1.device()));
   }
   return angles_TC;
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "dmoerm/core/device_memory.h"
 #include "dmoerm/core/error.h"
+#include "dmoerm/core/log.h"
 #include "dmoerm/nn/joined_weights.h"
 
 namespace dmoerm::reward {
@@ -38,11 +40,11 @@ void BaseResidency::add(std::shared_ptr<nn::Decoder> decoder) {
     else
       base.fixed[name] = weight.to(device_);
   }
-  base.flat = torch::empty({numbers}, torch::TensorOptions(type).pinned_memory(device_.is_cuda()));
-  const auto bytes = static_cast<int64_t>(base.flat.nbytes());
+  const int64_t bytes = numbers * static_cast<int64_t>(c10::elementSize(type));
   if (bytes > memory_)
     fail("memory", "a base takes {:.1f} MB, expected at most the limit of {:.1f} MB",
          static_cast<double>(bytes) / 1e6, static_cast<double>(memory_) / 1e6);
+  base.flat = host_memory(bytes, device_).view(type);
   largest_ = std::max(largest_, bytes);
   NamedTensors host = views_of(*decoder, base.flat, base.fixed);
   for (auto& [name, view] : host)
@@ -56,8 +58,16 @@ void BaseResidency::make_slots() {
   if (!slots_.empty()) return;
   const auto count = std::min<int64_t>(memory_ / largest_, static_cast<int64_t>(bases_.size()));
   for (int64_t i = 0; i < count; ++i) {
-    slots_.emplace_back();
-    slots_.back().flat = torch::empty({largest_}, torch::TensorOptions(device_).dtype(torch::kUInt8));
+    Slot slot;
+    try {
+      slot.flat = torch::empty({largest_}, torch::TensorOptions(device_).dtype(torch::kUInt8));
+    } catch (const OutOfMemory&) {  // another program was faster
+      if (slots_.empty()) throw;
+      release_unused_memory(device_);
+      log().warn("the device is out of memory: {} of {} bases lie there at once", i, bases_.size());
+      return;
+    }
+    slots_.push_back(std::move(slot));
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <c10/util/accumulate.h>
 
+#include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "dmoerm/core/device_memory.h"
@@ -17,23 +19,31 @@ constexpr const char* kRouterPath = "router";
 
 using Bases = std::map<std::string, std::shared_ptr<const BaseModel>>;
 
-// Bytes of the decoders of all bases.
-int64_t bytes_of_bases(const ModelManifest& manifest, const fs::path& directory, torch::ScalarType type) {
+// Bytes of the decoder of each base.
+std::vector<int64_t> bytes_of_bases(const ModelManifest& manifest, const fs::path& directory,
+                                    torch::ScalarType type) {
   std::set<std::string> paths;
   for (const TaskEntry& entry : manifest.tasks) paths.insert(entry.base);
-  int64_t numbers = 0;
-  for (const std::string& path : paths)
+  std::vector<int64_t> bytes;
+  for (const std::string& path : paths) {
+    bytes.push_back(0);
     for (const auto& [name, shape] : nn::weight_shapes(models::read_decoder_config(directory / path)))
-      numbers += c10::multiply_integers(shape);
-  return numbers * static_cast<int64_t>(c10::elementSize(type));
+      bytes.back() += c10::multiply_integers(shape) * static_cast<int64_t>(c10::elementSize(type));
+  }
+  return bytes;
 }
 
-// Null when all bases fit the device together.
+// Null when all bases fit the device together, or there is only one. Without a limit the largest may take
+// what it needs.
 std::shared_ptr<BaseResidency> make_residency(const ModelManifest& manifest, const fs::path& directory,
                                               const models::LoadOptions& options) {
   int64_t memory = options.base_memory;
-  if (memory == 0 && options.device.is_cuda()) memory = free_device_memory(options.device) * 7 / 10;
-  if (memory == 0 || bytes_of_bases(manifest, directory, options.dtype) <= memory) return nullptr;
+  if (memory == 0 && options.device.is_cpu()) return nullptr;
+  const std::vector<int64_t> bytes = bytes_of_bases(manifest, directory, options.dtype);
+  if (memory == 0 && bytes.size() == 1) return nullptr;
+  if (memory == 0)
+    memory = std::max(free_device_memory(options.device) * 7 / 10, *std::ranges::max_element(bytes));
+  if (std::reduce(bytes.begin(), bytes.end()) <= memory) return nullptr;
   return std::make_shared<BaseResidency>(options.device, memory);
 }
 

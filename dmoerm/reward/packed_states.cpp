@@ -1,7 +1,10 @@
 #include "dmoerm/reward/packed_states.h"
 
+#include <c10/core/DeviceGuard.h>
+
 #include <algorithm>
 #include <future>
+#include <limits>
 
 #include "dmoerm/core/device_copy.h"
 #include "dmoerm/core/device_memory.h"
@@ -108,23 +111,32 @@ std::pair<Batch, Batch> halves(const Batch& batch) {
   return {first, second};
 }
 
-// The states [B, experts of the batch, D] of its sequences; where memory ends, of its halves.
+// The states [B, experts of the batch, D] of its sequences; where memory ends, of its halves. `too_many`: the
+// fewest tokens for which it ended, which are not tried again.
 template <typename Pack>
 Tensor compute(const nn::Decoder& decoder, const nn::ExpertSet* experts, const Batch& batch,
-               data::PackedBatch packed, const Pack& pack) {
+               data::PackedBatch packed, const Pack& pack, int64_t& too_many) {
+  const bool divisible = batch.num_experts > 1 || sequences_of(batch).size() > 1;
+  const int64_t tokens = packed.num_tokens();
   try {
-    const nn::Batch on_device = nn::to_device(packed, decoder.device());
-    const Tensor last = decoder.last_hidden(on_device, experts);
-    return last.to(torch::kFloat).view({-1, batch.num_experts, decoder.config().hidden_size});
+    if (!divisible || tokens < too_many) {
+      const nn::Batch on_device = nn::to_device(packed, decoder.device());
+      const Tensor last = decoder.last_hidden(on_device, experts);
+      return last.to(torch::kFloat).view({-1, batch.num_experts, decoder.config().hidden_size});
+    }
   } catch (const OutOfMemory&) {
-    if (batch.num_experts == 1 && sequences_of(batch).size() < 2) throw;
+    if (!divisible) throw;
   }
-  release_unused_memory(decoder.device());
-  log().warn("the device is out of memory for {} tokens at once: halving them", packed.num_tokens());
+  if (tokens < too_many) {
+    too_many = tokens;
+    release_unused_memory(decoder.device());
+    log().warn("the device is out of memory for {} tokens at once: halving them", tokens);
+  }
   const auto [first, second] = halves(batch);
-  const Tensor of_first = compute(decoder, experts, first, pack(first), pack);
+  const Tensor of_first = compute(decoder, experts, first, pack(first), pack, too_many);
   const bool by_experts = first.num_experts < batch.num_experts;
-  return torch::cat({of_first, compute(decoder, experts, second, pack(second), pack)}, by_experts ? 1 : 0);
+  return torch::cat({of_first, compute(decoder, experts, second, pack(second), pack, too_many)},
+                    by_experts ? 1 : 0);
 }
 
 // On a GPU as many rows as fill it, where they fit a quarter of what is free.
@@ -140,7 +152,8 @@ int64_t suitable_token_budget(const nn::Decoder& decoder) {
 void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
                      std::span<const PromptSequences> prompts, const StatesOptions& options,
                      const StatesSink& sink) {
-  torch::NoGradGuard no_grad;
+  const torch::NoGradGuard no_grad;
+  const c10::DeviceGuard on_device(decoder.device());
   const int64_t token_budget =
       options.token_budget > 0 ? options.token_budget : suitable_token_budget(decoder);
   const auto num_experts = experts ? static_cast<int32_t>(experts->experts.size()) : 0;
@@ -163,11 +176,13 @@ void for_each_states(const nn::Decoder& decoder, const nn::ExpertSet* experts,
   const auto policy = decoder.device().is_cuda() ? std::launch::async : std::launch::deferred;
   std::future<data::PackedBatch> next;
   std::vector<Tensor> parts;  // of the same sequences, by experts
+  int64_t too_many = std::numeric_limits<int64_t>::max();
   for (size_t i = 0; i < batches.size(); ++i) {
     const Batch& batch = batches[i];
     data::PackedBatch packed = i == 0 ? pack(batch) : next.get();
     if (i + 1 < batches.size()) next = std::async(policy, pack, std::cref(batches[i + 1]));
-    parts.push_back(compute(decoder, num_experts > 0 ? experts : nullptr, batch, std::move(packed), pack));
+    parts.push_back(
+        compute(decoder, num_experts > 0 ? experts : nullptr, batch, std::move(packed), pack, too_many));
     if (batch.first_expert + batch.num_experts < K) continue;
     sink(sequences_of(batch), parts.size() == 1 ? parts[0] : torch::cat(parts, 1));
     parts.clear();

@@ -32,6 +32,7 @@ ScorerPointer with_new_aggregators(const StudyCell& cell, const train::RunConfig
     train::train_aggregators(model, config, options);
     model.save(config.out / "model");
   });
+  model = {};  // before the device holds a second one
   return scorer_of(reward::DoubleLayerModel::load(made, cell.load_options()));
 }
 

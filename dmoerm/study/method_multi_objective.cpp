@@ -103,8 +103,9 @@ ScorerPointer make_multi_objective(const StudyCell& cell, const Method&) {
   const fs::path made = cell.make_once(config, [&](const train::RunOptions& options) {
     train_multi_objective(config, options).save(config.out / "model");
   });
+  auto router = dmoerm_router(cell);  // the rest of that model is gone before ours is there
   reward::DoubleLayerModel model = reward::DoubleLayerModel::load(made, cell.load_options());
-  model.router = dmoerm_router(cell);
+  model.router = std::move(router);
   return std::make_unique<reward::Scorer>(std::move(model));
 }
 

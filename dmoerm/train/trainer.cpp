@@ -79,6 +79,7 @@ Trainer::Trainer(Objective& objective, TrainOptions options, uint64_t seed, std:
 }
 
 void Trainer::run() {
+  const c10::DeviceGuard on_device(lanes_[0].parameters[0].second.device());
   if (const auto state = run_.load_stage(stage_)) {
     restore(*state);
     if (state->description.at("finished").get<bool>()) return;
@@ -143,13 +144,13 @@ StepRequest Trainer::draw_step() {
   return request;
 }
 
-// The step's gradient; where memory ends, from the start with less at once.
-StepResult Trainer::accumulate(const StepRequest& request) {
+template <typename Work>
+auto Trainer::until_it_fits(const Work& work) {
   while (true) {
     for (Lane& lane : lanes_)
       for (auto& [name, parameter] : lane.parameters) parameter.mutable_grad() = Tensor();
     try {
-      return objective_.accumulate(request);
+      return work();
     } catch (const OutOfMemory&) {
       if (!objective_.shrink()) throw;
     }
@@ -159,7 +160,7 @@ StepResult Trainer::accumulate(const StepRequest& request) {
 
 StepResult Trainer::take_step() {
   const StepRequest request = next_ ? *std::exchange(next_, std::nullopt) : draw_step();
-  StepResult result = accumulate(request);
+  StepResult result = until_it_fits([&] { return objective_.accumulate(request); });
   std::vector<std::optional<std::pair<Tensor, double>>> updates(lanes_.size());
   for (size_t i = 0; i < lanes_.size(); ++i)
     if (!request.examples[i].empty()) updates[i] = update(lanes_[i]);
@@ -212,7 +213,7 @@ void Trainer::evaluate_due() {
     if (!lane.finished && lane.evaluation_due()) due.push_back(static_cast<int64_t>(i));
   }
   if (due.empty()) return;
-  const std::vector<Evaluation> evaluations = objective_.evaluate(due);
+  const std::vector<Evaluation> evaluations = until_it_fits([&] { return objective_.evaluate(due); });
   for (size_t i = 0; i < due.size(); ++i) record(lanes_[due[i]], evaluations[i]);
 }
 

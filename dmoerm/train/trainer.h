@@ -63,7 +63,9 @@ class Trainer {
   bool active() const;
   StepRequest draw_step();
   StepResult take_step();
-  StepResult accumulate(const StepRequest& request);
+  // What `work` returns, which starts without gradients; where memory ends, once more with less at once.
+  template <typename Work>
+  auto until_it_fits(const Work& work);
   // Clips and applies the gradient; the norm that it had, on the device, and the learning rate.
   std::pair<Tensor, double> update(Lane& lane);
   void evaluate_due();
