@@ -1,13 +1,25 @@
 #include "dmoerm/data/documents.h"
 
+#include <algorithm>
+
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/json.h"
+#include "dmoerm/data/preference_record.h"
 
 namespace dmoerm::data {
 namespace {
 
 constexpr size_t kPiece = 8192;
+
+// Up to the first answer: a first turn alone is often a system turn that all chats share.
+uint64_t chat_key(const std::vector<Message>& messages) {
+  const auto answer = std::ranges::find(messages, "assistant", &Message::role);
+  PreferenceRecord record;
+  record.messages.assign(messages.begin(), answer);
+  record.responses = {Response(answer, messages.end())};
+  return prompt_hash(record);
+}
 
 Document parse_document(const std::string& line, const std::string& where, const text::ChatFormat* format) {
   const Json json = parse_json(line, where);
@@ -29,7 +41,7 @@ Document parse_document(const std::string& line, const std::string& where, const
     fail(where, "expected \"text\", \"messages\", or \"prompt\" and \"response\"");
   }
   if (!format) fail(where, "no chat template to render messages with; {}", text::ChatFormat::how_to_name());
-  return {format->render(messages), hash64(messages.front().content), true};
+  return {format->render(messages), chat_key(messages), true};
 }
 
 }  // namespace

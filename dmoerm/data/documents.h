@@ -19,7 +19,8 @@ struct DocumentSource {
 
 struct Document {
   std::string text;
-  uint64_t key = 0;      // what held-out data is split by: a hash of the prompt, or of the text
+  uint64_t key =
+      0;  // what held-out data is split by: a hash of the turns before the first answer, or of the text
   bool is_chat = false;  // rendered by the chat format; else raw text
 };
 

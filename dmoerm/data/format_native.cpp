@@ -6,18 +6,6 @@
 namespace dmoerm::data {
 namespace {
 
-std::vector<double> gold_value(const Json& value, size_t answers) {
-  if (!value.is_array()) fail(kRecord, "\"gold\" is {}, expected a list of numbers", json_kind(value));
-  if (value.size() != answers)
-    fail(kRecord, "\"gold\" has {} numbers, expected one for each of {} answers", value.size(), answers);
-  std::vector<double> gold;
-  for (const Json& item : value) {
-    if (!item.is_number()) fail(kRecord, "\"gold\" holds {}, expected numbers", json_kind(item));
-    gold.push_back(item.get<double>());
-  }
-  return gold;
-}
-
 void read_native(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
   record.task = name_field(row, "task");
   read_prompt(row, options, record);
@@ -32,7 +20,7 @@ void read_native(const Json& row, const ReaderOptions& options, PreferenceRecord
   }
   if (row.contains("ranks")) record.ranks = ranks_value(row["ranks"], "\"ranks\"");
   record.margin = json_field_or<double>(row, "margin", 0, kRecord);
-  if (row.contains("gold")) record.gold = gold_value(row["gold"], record.responses.size());
+  read_gold(row, record);
 }
 
 using OrderedJson = nlohmann::ordered_json;

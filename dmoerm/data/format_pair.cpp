@@ -33,6 +33,19 @@ bool is_whole_conversation(const Json& answer) {
          answer[0].value("role", Json()) != "assistant";
 }
 
+// Some published sets repeat the prompt beside conversations that hold it already.
+bool repeats_prompt(const Json& row) {
+  const Json &prompt = row["prompt"], &chosen = row["chosen"], &rejected = row["rejected"];
+  if (!prompt.is_array() || prompt.empty()) return is_whole_conversation(chosen);
+  if (!chosen.is_array() || !rejected.is_array()) return false;
+  const std::vector<Message> turns = messages_value(prompt, "\"prompt\"");
+  const auto begins_with_turns = [&](const std::vector<Message>& answer) {
+    return std::ranges::mismatch(turns, answer).in1 == turns.end();
+  };
+  return begins_with_turns(messages_value(chosen, "\"chosen\"")) &&
+         begins_with_turns(messages_value(rejected, "\"rejected\""));
+}
+
 Response answer(const Json& value, const std::string& name) {
   if (value.is_string()) return assistant_says(value.get<std::string>());
   if (!value.is_array())
@@ -43,8 +56,7 @@ Response answer(const Json& value, const std::string& name) {
 void read_trl_pair(const Json& row, const ReaderOptions& options, PreferenceRecord& record) {
   record.task = name_field(row, "task");
   const Json &chosen = row["chosen"], &rejected = row["rejected"];
-  // Some published sets repeat the prompt beside conversations that hold it already.
-  if (!row.contains("prompt") || is_whole_conversation(chosen)) return read_implicit(row, record);
+  if (!row.contains("prompt") || repeats_prompt(row)) return read_implicit(row, record);
   ReaderOptions prompt_options = options;
   if (chosen.is_array()) prompt_options.text_as_turn = true;  // messages answer a turn, not raw text
   read_prompt(row, prompt_options, record);

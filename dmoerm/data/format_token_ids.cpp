@@ -1,4 +1,4 @@
-// Records that are tokenised already: {"prompt_ids", "response_ids": [[int…]…], "ranks"?}, and pairs
+// Records that are tokenised already: {"prompt_ids", "response_ids": [[int…]…], "ranks"?, "gold"?}, and pairs
 // {"chosen_ids", "rejected_ids"}: whole sequences, or what follows "prompt_ids" when that is given.
 #include <algorithm>
 
@@ -17,6 +17,7 @@ void read_id_lists(const Json& row, const ReaderOptions&, PreferenceRecord& reco
   for (size_t i = 0; i < responses.size(); ++i)
     record.response_ids.push_back(ids_value(responses[i], fmt::format("\"response_ids\"[{}]", i)));
   if (row.contains("ranks")) record.ranks = ranks_value(row["ranks"], "\"ranks\"");
+  read_gold(row, record);
   record.margin = json_field_or<double>(row, "margin", 0, kRecord);
 }
 

@@ -22,7 +22,8 @@ struct GroupEntry {
 };
 
 struct GroupFileTrailer {
-  char magic[8] = {'D', 'M', 'G', 'R', 'O', 'U', 'P', '1'};
+  // Its number grows when records are read or hashed in another way, so that caches are built again.
+  char magic[8] = {'D', 'M', 'G', 'R', 'O', 'U', 'P', '2'};
   uint64_t key = 0;
   uint64_t num_groups = 0, index_begin = 0, tasks_begin = 0;
   EncodeCounts counts;

@@ -15,15 +15,24 @@ uint64_t ids_hash(const std::vector<int32_t>& ids) {
   return hash64({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)}, 1);
 }
 
+// Records without a prompt have nothing in common: each answers a prompt of its own.
+uint64_t no_prompt_hash(const PreferenceRecord& record) {
+  return hash_combine(3, answers_hash(record));
+}
+
+uint64_t text_hash(const std::string& prompt, const PreferenceRecord& record) {
+  return prompt.empty() ? no_prompt_hash(record) : hash64(prompt);
+}
+
 }  // namespace
 
 uint64_t prompt_hash(const PreferenceRecord& record) {
-  if (record.is_ids) return ids_hash(record.prompt_ids);
-  if (record.is_text) return hash64(record.prompt_text);
+  if (record.is_ids) return record.prompt_ids.empty() ? no_prompt_hash(record) : ids_hash(record.prompt_ids);
+  if (record.is_text) return text_hash(record.prompt_text, record);
   // The same question must fall into the same part of a split, written as text or as a single user turn.
   if (record.messages.size() == 1 && record.messages[0].role == "user")
-    return hash64(record.messages[0].content);
-  return messages_hash(2, record.messages);
+    return text_hash(record.messages[0].content, record);
+  return record.messages.empty() ? no_prompt_hash(record) : messages_hash(2, record.messages);
 }
 
 uint64_t answers_hash(const PreferenceRecord& record) {

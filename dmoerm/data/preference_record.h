@@ -31,7 +31,8 @@ struct PreferenceRecord {
   size_t num_answers() const { return is_ids ? response_ids.size() : responses.size(); }
 };
 
-// Stable over files and machines: what splits and caches are keyed by.
+// Stable over files and machines: what splits and caches are keyed by. Without a prompt, prompt_hash() is one
+// of the answers: such records are not taken for answers to one question.
 uint64_t prompt_hash(const PreferenceRecord& record);
 uint64_t answers_hash(const PreferenceRecord& record);
 

@@ -14,12 +14,21 @@ std::string text_value(const Json& value, const std::string& name) {
   return value.get<std::string>();
 }
 
+void refuse_tools(const Json& object, const std::string& key, const std::string& name) {
+  const auto value = object.find(key);
+  if (value == object.end() || value->is_null() || value->empty() || *value == "") return;
+  fail(kRecord, "{} has \"{}\" ({}), expected none: models do not read calls of tools", name, key,
+       json_kind(*value));
+}
+
 std::vector<Message> messages_value(const Json& value, const std::string& name) {
   if (!value.is_array()) fail(kRecord, "{} is {}, expected a list of messages", name, json_kind(value));
   std::vector<Message> messages;
   for (size_t i = 0; i < value.size(); ++i) {
     const std::string item = fmt::format("{}[{}]", name, i);
     const Json& message = value[i];
+    if (message.is_object())  // looked at first: calls of tools often come without content
+      for (const char* key : {"tool_calls", "tools"}) refuse_tools(message, key, item);
     if (!message.is_object() || !has_keys(message, {"role", "content"}))
       fail(kRecord, "{} is {}, expected a message with \"role\" and \"content\"", item,
            message.is_object() ? "an object without them" : json_kind(message));
@@ -62,6 +71,19 @@ const Json& list_value(const Json& row, const std::string& key) {
   if (field == row.end()) fail(kRecord, "\"{}\" is missing", key);
   if (!field->is_array()) fail(kRecord, "\"{}\" is {}, expected a list", key, json_kind(*field));
   return *field;
+}
+
+void read_gold(const Json& row, PreferenceRecord& record) {
+  if (!row.contains("gold")) return;
+  const Json& value = row["gold"];
+  if (!value.is_array()) fail(kRecord, "\"gold\" is {}, expected a list of numbers", json_kind(value));
+  if (value.size() != record.num_answers())
+    fail(kRecord, "\"gold\" has {} numbers, expected one for each of {} answers", value.size(),
+         record.num_answers());
+  for (const Json& item : value) {
+    if (!item.is_number()) fail(kRecord, "\"gold\" holds {}, expected numbers", json_kind(item));
+    record.gold.push_back(item.get<double>());
+  }
 }
 
 std::string name_field(const Json& row, const std::string& key) {

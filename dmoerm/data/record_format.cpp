@@ -54,6 +54,7 @@ std::span<const RecordFormat> record_formats() {
 PreferenceRecord parse_record(std::string_view line, const ReaderOptions& options) {
   const Json row = parse_json(line, kRecord);
   if (!row.is_object()) fail(kRecord, "the line is {}, expected one JSON object a line", json_kind(row));
+  refuse_tools(row, "tools", "the line");
   PreferenceRecord record;
   record.id = name_field(row, "id");
   format_of(row).read(row, options, record);

@@ -24,6 +24,11 @@ std::string error_text(const Json& json, const std::string& body) {
   return one_line(body);
 }
 
+bool has_choices(const Json& json) {
+  const auto choices = json.is_object() ? json.find("choices") : json.end();
+  return json.is_object() && choices != json.end() && choices->is_array() && !choices->empty();
+}
+
 // choices[0].message.content: text, or a list of parts of which the texts are joined. An unparsed verdict
 // when it is not there.
 Verdict read_content(const Json& json) {
@@ -32,11 +37,8 @@ Verdict read_content(const Json& json) {
     static const Json none;
     return object.is_object() && object.contains(key) ? object[key] : none;
   };
-  const Json& choices = at(json, "choices");
-  if (!choices.is_array() || choices.empty()) {
-    const std::string error = json.is_object() && json.contains("error") ? ": " + error_text(json, "") : "";
-    return unparsed("the answer has no \"choices\"" + error);
-  }
+  if (!has_choices(json)) return unparsed("the answer has no \"choices\"");
+  const Json& choices = json["choices"];
   const Json& message = at(choices[0], "message");
   const Json& content = at(message, "content");
   std::string text;
@@ -49,9 +51,9 @@ Verdict read_content(const Json& json) {
     return unparsed("the judge refused: " + one_line(message["refusal"].get<std::string>()));
   if (text.empty() && !content.is_string() && !content.is_array())
     return unparsed("the answer has no choices[0].message.content");
-  Verdict verdict = parse_verdict(text);
-  if (verdict.choice == Choice::Unparsed && at(choices[0], "finish_reason") == "length")
-    verdict.text += "; it was cut at the limit of tokens";
+  const bool is_cut = at(choices[0], "finish_reason") == "length";
+  Verdict verdict = parse_verdict(text, is_cut);
+  if (verdict.choice == Choice::Unparsed && is_cut) verdict.text += "; it was cut at the limit of tokens";
   return verdict;
 }
 
@@ -85,10 +87,13 @@ ChatAnswer failed(ChatAnswer::Kind kind, std::string why) {
   return answer;
 }
 
-ChatAnswer read_error_status(const HttpResponse& response, const Json& json, std::time_t now) {
+// `status` is the server's, or one that a 200 names in its error.
+ChatAnswer read_error_status(long status, const HttpResponse& response, const Json& json, std::time_t now,
+                             bool key_works) {
   using Kind = ChatAnswer::Kind;
-  const long status = response.status;
   const std::string text = fmt::format("HTTP {}: {}", status, error_text(json, response.body));
+  // Gateways answer 403 for text that their moderation flags too.
+  if (status == 403 && key_works) return failed(Kind::Final, text);
   if (status == 401 || status == 403) return failed(Kind::Stop, "the server refuses the key: " + text);
   if (status == 402 || (status == 429 && response.body.find("insufficient_quota") != std::string::npos))
     return failed(Kind::Stop, "the account has no money left: " + text);
@@ -96,9 +101,24 @@ ChatAnswer read_error_status(const HttpResponse& response, const Json& json, std
     return failed(Kind::Stop,
                   fmt::format("HTTP {}: the endpoint has moved to \"{}\"; redirects are not followed", status,
                               one_line(response.location)));
+  if (status == 404 || status == 405)
+    return failed(Kind::Stop, "the endpoint or the model is not there: " + text);
   if (status != 408 && status != 429 && status < 500) return failed(Kind::Final, text);
   ChatAnswer answer = failed(Kind::Retry, text);
   answer.retry_after = parse_retry_after(response.retry_after, now);
+  return answer;
+}
+
+// A gateway has promised 200 before the model behind it failed: {"error": {"code", "message"}} is all there
+// is.
+ChatAnswer read_error_body(const HttpResponse& response, const Json& json, std::time_t now, bool key_works) {
+  const auto code = json["error"].find("code");
+  const int64_t status = code != json["error"].end() && code->is_number_integer() ? code->get<int64_t>() : 0;
+  ChatAnswer answer =
+      status >= 400 && status < 600
+          ? read_error_status(status, response, json, now, key_works)
+          : failed(ChatAnswer::Kind::Retry, "HTTP 200, but an error: " + error_text(json, response.body));
+  answer.may_be_paid = answer.kind == ChatAnswer::Kind::Retry;
   return answer;
 }
 
@@ -111,7 +131,7 @@ std::string one_line(std::string_view text) {
   return text::repair_utf8(line);
 }
 
-ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now) {
+ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now, bool key_works) {
   using Kind = ChatAnswer::Kind;
   for (std::string* text : {&response.body, &response.error, &response.location}) *text = key.redacted(*text);
   const bool success = response.status >= 200 && response.status < 300;
@@ -123,12 +143,14 @@ ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_
     return answer;
   }
   const std::optional<Json> json = read_json(response.body, key);
-  if (!success) return read_error_status(response, json.value_or(nullptr), now);
+  if (!success) return read_error_status(response.status, response, json.value_or(nullptr), now, key_works);
   if (!json) {
     ChatAnswer answer = failed(Kind::Retry, "the answer is no JSON: " + one_line(response.body));
     answer.may_be_paid = true;
     return answer;
   }
+  if (!has_choices(*json) && json->is_object() && json->contains("error") && (*json)["error"].is_object())
+    return read_error_body(response, *json, now, key_works);
   ChatAnswer answer;
   answer.verdict = read_content(*json);
   answer.verdict.raw = *json;

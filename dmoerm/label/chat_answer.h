@@ -16,7 +16,8 @@ struct ChatAnswer {
   enum class Kind {
     Final,  // the verdict stands
     Retry,  // 408, 429, 5xx, a broken body, no connection, a timeout
-    Stop    // no request can succeed: 401, 402, 403, a redirect, no quota, a bad address or certificate
+    Stop    // no request can succeed: 401, 402, 403 before any success, 404, 405, a redirect, no quota, a bad
+            // address or certificate
   };
   Kind kind = Kind::Final;
   Verdict verdict;                    // its text says what was wrong; Failed for Retry and Stop
@@ -28,7 +29,9 @@ struct ChatAnswer {
 // The beginning of a text that a server wrote, on one line and as valid UTF-8.
 std::string one_line(std::string_view text);
 
-// A 200 whose body is no JSON is broken; JSON without a verdict is Unparsed. No text holds the key.
-ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now);
+// A 200 whose body is no JSON, or an error in place of "choices", is broken; other JSON without a verdict is
+// Unparsed. No text holds the key. `key_works`: an earlier request has succeeded, so a 403 is about this one.
+ChatAnswer read_chat_answer(HttpResponse response, const ApiKey& key, std::time_t now,
+                            bool key_works = false);
 
 }  // namespace dmoerm::label

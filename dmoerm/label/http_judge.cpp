@@ -132,7 +132,8 @@ void HttpJudge::send(size_t number, double now) {
 void HttpJudge::receive(size_t number, HttpResponse& response) {
   Slot& slot = slots_[number];
   slot.in_flight = false;
-  ChatAnswer answer = read_chat_answer(std::move(response), key_, std::time(nullptr));
+  ChatAnswer answer = read_chat_answer(std::move(response), key_, std::time(nullptr), key_works_);
+  key_works_ |= answer.kind == ChatAnswer::Kind::Final && answer.verdict.choice != Choice::Failed;
   const Tokens spent = answer.counted       ? answer.verdict.tokens
                        : answer.may_be_paid ? slot.request.most
                                             : Tokens{};
@@ -172,12 +173,16 @@ void HttpJudge::close(Slot& slot, Verdict verdict) {
   slot.done = nullptr;
 }
 
+// The verdicts hold what attempts have cost, for the store to count.
+void HttpJudge::close_unasked() {
+  for (Slot& slot : slots_)
+    if (slot.open) close(slot, {Choice::Unasked});
+}
+
 // With nothing in flight, a request that does not fit now never will.
 void HttpJudge::stop_at_budget() {
   for (const Slot& slot : slots_) over_budget_ |= slot.open && !spending_.fits(slot.request.most);
-  if (!over_budget_) return;
-  for (Slot& slot : slots_)
-    if (slot.open) close(slot, {Choice::Unasked});
+  if (over_budget_) close_unasked();
 }
 
 void HttpJudge::stop_if_refused() {
@@ -185,6 +190,7 @@ void HttpJudge::stop_if_refused() {
   const std::string reason = refused_;
   while (client_.in_flight() > 0)
     client_.poll(kLongestWait, [&](size_t number, HttpResponse& response) { receive(number, response); });
+  close_unasked();
   fail("label", "{}", reason);
 }
 

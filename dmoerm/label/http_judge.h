@@ -59,6 +59,7 @@ class HttpJudge : public Judge {
   void receive(size_t number, HttpResponse& response);
   void try_again(Slot& slot, const ChatAnswer& answer);
   void close(Slot& slot, Verdict verdict);
+  void close_unasked();
   void stop_at_budget();
   void stop_if_refused();
   Slot* free_slot();
@@ -73,7 +74,8 @@ class HttpJudge : public Judge {
   Spending spending_;
   RandomStream random_;
   bool over_budget_ = false;
-  std::string refused_;  // why the run must stop
+  bool key_works_ = false;  // a request has succeeded
+  std::string refused_;     // why the run must stop
   double last_warning_ = -1e9;
   int64_t num_sent_ = 0, num_sent_again_ = 0, num_cut_ = 0;
 };

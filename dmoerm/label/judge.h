@@ -26,7 +26,7 @@ enum class Choice {
   Tie,
   Unparsed,  // final: it answered, but not the question
   Failed,    // final: there was no answer; asked again only when that is wished
-  Unasked    // nothing was asked, and nothing is to be kept
+  Unasked    // the question stays open; nothing but tokens that were spent on it is to be kept
 };
 
 struct Tokens {

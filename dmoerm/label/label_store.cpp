@@ -96,9 +96,10 @@ void LabelStore::read_calls() {
     const auto order = json_field<std::string>(json, "order", where);
     if (order != "ab" && order != "ba") fail(where, "\"order\" is \"{}\", expected ab or ba", order);
     const auto vote = json_field<int64_t>(json, "vote", where);
-    const Vote answer = vote_named(json_field<std::string>(json, "answer", where), where);
     tokens_[label.judge] += {json_field_or<int64_t>(json, "prompt_tokens", 0, where),
                              json_field_or<int64_t>(json, "completion_tokens", 0, where)};
+    if (json.contains("answer") && json["answer"].is_null()) return;  // open: only its tokens count
+    const Vote answer = vote_named(json_field<std::string>(json, "answer", where), where);
     const auto known = labels_.find(digest(label_key(label)));
     if (known != labels_.end() && !known->second.failed) return;
     remember_call(label, order == "ab" ? Order::AB : Order::BA, vote, answer);
@@ -140,6 +141,13 @@ std::optional<Vote> LabelStore::answered(const CapabilityLabel& wanted, Order or
   return std::nullopt;
 }
 
+void LabelStore::add_tokens(Json& call, const Tokens& tokens) {
+  if (tokens.prompt == 0 && tokens.completion == 0) return;
+  call["prompt_tokens"] = tokens.prompt;
+  call["completion_tokens"] = tokens.completion;
+  tokens_[call["judge"].get<std::string>()] += tokens;
+}
+
 void LabelStore::add_call(const CapabilityLabel& wanted, Order order, int64_t vote, Vote answer,
                           const Verdict& verdict) {
   Json json = call_json(wanted, order, vote);
@@ -150,13 +158,17 @@ void LabelStore::add_call(const CapabilityLabel& wanted, Order order, int64_t vo
   }
   json["answer"] = vote_name(answer);
   if (!verdict.text.empty()) json["text"] = verdict.text;
-  if (verdict.tokens.prompt > 0 || verdict.tokens.completion > 0) {
-    json["prompt_tokens"] = verdict.tokens.prompt;
-    json["completion_tokens"] = verdict.tokens.completion;
-    tokens_[wanted.judge] += verdict.tokens;
-  }
+  add_tokens(json, verdict.tokens);
   call_log_->append(dump_json(json));
   remember_call(wanted, order, vote, answer);
+}
+
+void LabelStore::add_spent(const CapabilityLabel& wanted, Order order, int64_t vote, const Tokens& tokens) {
+  if (tokens.prompt == 0 && tokens.completion == 0) return;
+  Json json = call_json(wanted, order, vote);
+  json["answer"] = nullptr;
+  add_tokens(json, tokens);
+  call_log_->append(dump_json(json));
 }
 
 void LabelStore::add_label(const CapabilityLabel& label) {

@@ -40,13 +40,15 @@ class LabelStore {
 
   void add_call(const data::CapabilityLabel& wanted, Order order, int64_t vote, data::Vote answer,
                 const Verdict& verdict);
+  // Tokens spent on a call that has no answer and stays open; without any, nothing is written.
+  void add_spent(const data::CapabilityLabel& wanted, Order order, int64_t vote, const Tokens& tokens);
   void add_label(const data::CapabilityLabel& label);
 
   // Rewrites LABELS.jsonl with one line for each label where later lines have replaced failed ones.
   void compact();
 
   size_t num_labels() const { return labels_.size(); }
-  Tokens tokens(const std::string& judge) const;  // of every call in the journal
+  Tokens tokens(const std::string& judge) const;  // of all lines of the journal
 
  private:
   // 128 bits of a label's key: two labels never share them.
@@ -73,6 +75,7 @@ class LabelStore {
   void read_labels();
   void read_calls();
   void remember(const data::CapabilityLabel& label, uint64_t begin, size_t size);
+  void add_tokens(Json& call, const Tokens& tokens);
   void remember_call(const data::CapabilityLabel& label, Order order, int64_t vote, data::Vote answer);
 
   std::filesystem::path path_;

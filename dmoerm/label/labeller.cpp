@@ -82,11 +82,15 @@ class Labeller {
   }
 
  private:
-  // Error when the id stood for other answers before: their labels would replace each other.
+  // Error when the id stood for another prompt or other answers before: their labels would replace each
+  // other.
   bool is_new(const PreferenceRecord& record) {
-    const uint64_t hash = data::answers_hash(record);
-    const auto [seen, added] = seen_.try_emplace(hash64(record.id), hash);
-    if (seen->second != hash) fail("label", "two records with different answers have the id {}", record.id);
+    const Hashes hashes{data::prompt_hash(record), data::answers_hash(record)};
+    const auto [seen, added] = seen_.try_emplace(hash64(record.id), hashes);
+    if (seen->second.answers != hashes.answers)
+      fail("label", "two records with different answers have the id {}", record.id);
+    if (seen->second.prompt != hashes.prompt)
+      fail("label", "two records with different prompts have the id {}", record.id);
     summary_.repeated_records += !added;
     return added;
   }
@@ -125,6 +129,7 @@ class Labeller {
     if (verdict.choice == Choice::Unasked) {
       open.unasked = true;
       ++summary_.unasked_calls;
+      store_.add_spent(open.label, order, vote, verdict.tokens);
     } else {
       const Vote answer = to_vote(verdict.choice, order);
       open.votes(order)[vote] = answer;
@@ -165,7 +170,10 @@ class Labeller {
   const LabelOptions& options_;
   LabelSummary& summary_;
   std::optional<Progress> progress_;
-  std::unordered_map<uint64_t, uint64_t> seen_;  // answers of each id, as hashes
+  struct Hashes {
+    uint64_t prompt, answers;
+  };
+  std::unordered_map<uint64_t, Hashes> seen_;  // by the id's hash
 };
 
 bool same_answer(const PreferenceRecord& record, size_t a, size_t b) {

@@ -34,7 +34,7 @@ struct LabelSummary {
   LabelCounts total;
   int64_t records = 0, calls = 0, failed_calls = 0, reused_labels = 0;
   int64_t unasked_calls = 0, open_labels = 0;    // not asked, so not in the store
-  int64_t repeated_records = 0;                  // the same id and answers once more: skipped
+  int64_t repeated_records = 0;                  // the same id, prompt and answers once more: skipped
   std::map<std::string, int64_t> unknown_tasks;  // records skipped
   std::string judge;                             // what the judge says of its work
   LabelCounts& of(const std::string& task, const std::string& point);
@@ -46,7 +46,7 @@ std::vector<std::pair<int32_t, int32_t>> pairs_to_judge(const data::PreferenceRe
                                                         const LabelOptions& options);
 
 // Labels every record that `next` gives. Error when the judge cannot judge a point of `tasks`, and for an id
-// that stands for two sets of answers.
+// that stands for two prompts or two sets of answers.
 LabelSummary label_records(const std::function<bool(data::PreferenceRecord&)>& next,
                            const std::vector<data::TaskPoints>& tasks, Judge& judge, LabelStore& store,
                            const LabelOptions& options = {});

@@ -14,6 +14,11 @@ using Found = std::optional<Verdict>;
 
 constexpr size_t kShownCharacters = 80;
 constexpr size_t kLongestWord = 16;  // bytes in brackets
+constexpr std::string_view kAroundWord = " \t\r\n.*\"'!";
+constexpr std::string_view kThought = "<think>", kThoughtEnd = "</think>";
+// Full-width digits are how some Chinese answers write them.
+constexpr std::array<std::pair<std::string_view, Choice>, 4> kDigits = {
+    {{"1", Choice::First}, {"2", Choice::Second}, {"\uff11", Choice::First}, {"\uff12", Choice::Second}}};
 
 Verdict unparsed(std::string why) {
   return {Choice::Unparsed, std::move(why)};
@@ -73,10 +78,7 @@ Found bracket_form(std::string_view answer) {
   return std::nullopt;
 }
 
-// Full-width digits are how some Chinese answers write them.
 Found first_digit(std::string_view answer) {
-  constexpr std::array<std::pair<std::string_view, Choice>, 4> kDigits = {
-      {{"1", Choice::First}, {"2", Choice::Second}, {"\uff11", Choice::First}, {"\uff12", Choice::Second}}};
   size_t first = std::string_view::npos;
   Found found;
   for (const auto& [digit, choice] : kDigits) {
@@ -88,22 +90,29 @@ Found first_digit(std::string_view answer) {
   return found;
 }
 
+// In an answer that was cut, a digit further in can belong to what was to be said before the verdict.
+Found leading_digit(std::string_view answer) {
+  answer = trimmed(answer, kAroundWord);
+  for (const auto& [digit, choice] : kDigits)
+    if (answer.starts_with(digit)) return Verdict{choice};
+  return std::nullopt;
+}
+
 Found single_word(std::string_view answer) {
-  if (const auto choice = choice_named(trimmed(answer, " \t\r\n.*\"'!"))) return Verdict{*choice};
+  if (const auto choice = choice_named(trimmed(answer, kAroundWord))) return Verdict{*choice};
   return std::nullopt;
 }
 
 }  // namespace
 
-Verdict parse_verdict(std::string_view answer) {
+Verdict parse_verdict(std::string_view answer, bool is_cut) {
+  // Where the chat template opens the thought, the answer holds its end only.
+  const size_t end = answer.rfind(kThoughtEnd);
+  if (end != std::string_view::npos) answer.remove_prefix(end + kThoughtEnd.size());
   answer = trimmed(answer);
-  if (answer.starts_with("<think>")) {
-    const size_t end = answer.find("</think>");
-    if (end == std::string_view::npos) return unparsed("the answer ends inside <think>");
-    answer = trimmed(answer.substr(end + 8));
-  }
+  if (answer.starts_with(kThought)) return unparsed("the answer ends inside <think>");
   if (answer.empty()) return unparsed("the answer is empty");
-  for (const auto form : {json_form, bracket_form, first_digit, single_word})
+  for (const auto form : {json_form, bracket_form, is_cut ? leading_digit : first_digit, single_word})
     if (Found found = form(answer)) return *found;
   return unparsed("the answer names no reply: \"" + shown(answer) + "\"");
 }

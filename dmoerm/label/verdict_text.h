@@ -7,12 +7,12 @@
 
 namespace dmoerm::label {
 
-// Takes, after a leading <think>…</think>, the first of these forms that is there:
+// Takes, after the last </think>, the first of these forms that is there:
 //   JSON        an object with "winner": 1, 2, "A", "B" or "tie", alone or inside other text
 //   [[A]]       [[A]], [[B]], [[1]], [[2]], [[C]] or [[tie]]; the last one counts
-//   the paper's whichever of '1' and '2' stands first
+//   the paper's whichever of '1' and '2' stands first; in an answer that was cut: its beginning only
 //   one word    A, B or tie, and 平局
 // Anything else is Unparsed, and the verdict's text says why.
-Verdict parse_verdict(std::string_view answer);
+Verdict parse_verdict(std::string_view answer, bool is_cut = false);
 
 }  // namespace dmoerm::label

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/core/hash.h"
 #include "dmoerm/data/documents.h"
 #include "tests/core/temporary_directory.h"
 
@@ -55,6 +56,27 @@ TEST_F(DocumentsTest, RecordsAreRenderedAndKeyedByTheirPrompt) {
   EXPECT_EQ(documents[0].key, documents[1].key) << "both are held out, or neither";
   EXPECT_TRUE(documents[2].is_chat);
   EXPECT_EQ(documents[3].text, "raw");
+}
+
+TEST_F(DocumentsTest, ChatsAreKeyedByAllTurnsBeforeTheFirstAnswer) {
+  const auto chat = [](const std::string& turns) {
+    std::string messages;
+    for (size_t at = 0; at < turns.size(); at += 2) {
+      const std::string role = turns[at] == 's' ? "system" : turns[at] == 'u' ? "user" : "assistant";
+      messages +=
+          (at > 0 ? "," : "") + (R"({"role": ")" + role + R"(", "content": ")") + turns[at + 1] + "\"}";
+    }
+    return "{\"messages\": [" + messages + "]}\n";
+  };
+  const auto documents = read(chat("s1u2a3") + chat("s1u4a3") + chat("s1u2a5u6") + chat("u2a3") +
+                                  chat("s1u2") + chat("a3u2") + chat("a5u2"),
+                              "records");
+  ASSERT_EQ(documents.size(), 7u);
+  EXPECT_NE(documents[0].key, documents[1].key) << "they share the system turn only";
+  EXPECT_EQ(documents[0].key, documents[2].key);
+  EXPECT_EQ(documents[0].key, documents[4].key);
+  EXPECT_EQ(documents[3].key, hash64("2")) << "as a prompt of text has it";
+  EXPECT_NE(documents[5].key, documents[6].key);
 }
 
 TEST_F(DocumentsTest, BadRecordsAreNamedByLine) {

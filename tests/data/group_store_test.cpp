@@ -75,6 +75,22 @@ TEST_F(GroupStoreTest, MergesRecordsOfAPromptInFirstSeenOrder) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_), {}), 1);
 }
 
+TEST_F(GroupStoreTest, RecordsWithoutAPromptAreNoGroup) {
+  int32_t next = 0;
+  const auto store = GroupStore::build(path_, 1, encoder_, [&](PreferenceRecord& record) {
+    if (next == 4) return false;
+    record = {};
+    record.is_ids = true;
+    record.response_ids = {{next / 2, 7}, {8}};  // two answers twice
+    record.ranks = {1, 2};
+    ++next;
+    return true;
+  });
+  ASSERT_EQ(store.size(), 2);
+  EXPECT_NE(store.prompt_hash(0), store.prompt_hash(1));
+  EXPECT_EQ(store.get(0).records.size(), 2u);
+}
+
 TEST_F(GroupStoreTest, IsReusedForTheSameKeyOnly) {
   const auto first = build(1).fingerprint();
   EXPECT_EQ(reads_, 10);

@@ -110,6 +110,21 @@ TEST(Formats, PairsWithImplicitMessages) {
   EXPECT_THAT(answers(repeated), ElementsAre("a", "b"));
 }
 
+TEST(Formats, PairsKeepAPromptThatAnswersDoNotRepeat) {
+  const std::string prompt = R"({"prompt":[{"role":"system","content":"s"},{"role":"user","content":"q"}],)";
+  const std::string more = R"({"role":"user","content":"q"},{"role":"assistant","content":)";
+  const auto apart =
+      parse_record(prompt + R"("chosen":[)" + more + R"("a"}],"rejected":[)" + more + R"("b"}]})");
+  EXPECT_THAT(apart.messages, ElementsAre(Message{"system", "s"}, Message{"user", "q"}));
+  EXPECT_THAT(apart.responses[0], ElementsAre(Message{"user", "q"}, Message{"assistant", "a"}));
+  const std::string whole = R"({"role":"system","content":"s"},)" + more;
+  const auto repeated =
+      parse_record(prompt + R"("chosen":[)" + whole + R"("a"}],"rejected":[)" + whole + R"("b"}]})");
+  EXPECT_THAT(repeated.messages, ElementsAre(Message{"system", "s"}, Message{"user", "q"}));
+  EXPECT_THAT(answers(repeated), ElementsAre("a", "b"));
+  EXPECT_EQ(repeated.responses[0].size(), 1u);
+}
+
 TEST(Formats, ConversationsThatPartAtAUserTurn) {
   const auto record = parse_record(
       R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"x"},
@@ -167,7 +182,9 @@ TEST(Formats, BestOfN) {
 TEST(Formats, TokenIds) {
   ReaderOptions scoring;
   scoring.require_ranks = false;
-  const auto lists = parse_record(R"({"prompt_ids":[1,2],"response_ids":[[3],[4,5],[]]})", scoring);
+  const auto lists =
+      parse_record(R"({"prompt_ids":[1,2],"response_ids":[[3],[4,5],[]],"gold":[5,1,0.5]})", scoring);
+  EXPECT_THAT(lists.gold, ElementsAre(5, 1, 0.5));
   EXPECT_TRUE(lists.is_ids);
   EXPECT_THAT(lists.prompt_ids, ElementsAre(1, 2));
   EXPECT_EQ(lists.num_answers(), 3u);
@@ -272,6 +289,19 @@ TEST(BadRecords, EachIsNamed) {
   EXPECT_EQ(reason(R"({"prompt":"p","responses":[""]})", scoring), "(no error)");
   EXPECT_THAT(reason(R"({"prompt_ids":[],"response_ids":[[]]})", scoring), HasSubstr("no tokens"));
   EXPECT_THAT(reason(native(R"("ranks":[1])"), scoring), HasSubstr("1 ranks, expected 2"));
+}
+
+TEST(BadRecords, ToolsAreRefusedAndOtherKeysOfMessagesIgnored) {
+  const auto with = [](const std::string& key, const std::string& content = "\"q\"") {
+    return R"({"prompt":[{"role":"user","content":)" + content + key + R"(}],"responses":["a"],"ranks":[1]})";
+  };
+  EXPECT_THAT(reason(with(R"(,"tool_calls":[{"id":"1"}])", "null")),
+              HasSubstr(R"("prompt"[0] has "tool_calls" (a list), expected none)"));
+  EXPECT_THAT(reason(with(R"(,"tools":"x")")), HasSubstr(R"("prompt"[0] has "tools" (a string))"));
+  EXPECT_THAT(reason(R"({"prompt":"p","responses":["a"],"ranks":[1],"tools":[{}]})"),
+              HasSubstr(R"(the line has "tools" (a list))"));
+  for (const char* none : {"null", "[]", "{}", "\"\""})
+    EXPECT_EQ(reason(with(fmt::format(R"(,"tool_calls":{0},"tools":{0},"name":"x")", none))), "(no error)");
 }
 
 // Calls visit(row) with every value inside `value`, a part of `row`, replaced by one of each kind or erased.
@@ -383,6 +413,22 @@ TEST(Hashes, AnswerToTheSamePromptStaysTogether) {
   EXPECT_EQ(prompt_hash(text), prompt_hash(turn));
   EXPECT_NE(prompt_hash(turn), prompt_hash(other));
   EXPECT_NE(answers_hash(text), answers_hash(turn));
+}
+
+TEST(Hashes, RecordsWithoutAPromptAnswerPromptsOfTheirOwn) {
+  const std::pair<const char*, const char*> forms[] = {
+      {R"({"prompt":"","responses":[")", R"("],"ranks":[1]})"},
+      {R"({"prompt":[],"responses":[")", R"("],"ranks":[1]})"},
+      {R"({"prompt":[{"role":"user","content":""}],"responses":[")", R"("],"ranks":[1]})"},
+      {R"({"prompt_ids":[],"response_ids":[[)", R"(]],"ranks":[1]})"},
+  };
+  for (const auto& [begin, end] : forms) {
+    const auto hash = [&](const std::string& answer) {
+      return prompt_hash(parse_record(begin + answer + end));
+    };
+    EXPECT_NE(hash("1"), hash("2")) << begin;
+    EXPECT_EQ(hash("1"), hash("1")) << begin;
+  }
 }
 
 TEST(Hashes, UserTurns) {

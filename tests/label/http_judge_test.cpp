@@ -151,7 +151,7 @@ TEST_F(HttpJudgeTest, GivesUpAfterTheAttemptsAndAsksAgainOnlyWhenTold) {
 }
 
 TEST_F(HttpJudgeTest, TakesOtherStatusesAsFinal) {
-  for (const int status : {400, 404, 422}) {
+  for (const int status : {400, 422}) {
     ScriptedServer server(
         [&](const ScriptedRequest&) { return ScriptedReply{.status = status, .body = "no"}; });
     LabelRun run = small_run(server);
@@ -210,6 +210,22 @@ TEST_F(HttpJudgeTest, StopsWhenTheKeyIsRefusedAndKeepsWhatWasAnswered) {
   EXPECT_EQ(error, "[label] the server refuses the key: HTTP 401: bad Bearer [key]");
   EXPECT_EQ(lines_of("labels.calls").size(), 5u);
   EXPECT_LE(server.num_requests(), 5 + run.http.concurrency);
+}
+
+TEST_F(HttpJudgeTest, StopsAtA403OnlyBeforeAnySuccess) {
+  write_records(5);
+  int count = 0, flagged = 3;
+  ScriptedServer server([&](const ScriptedRequest&) {
+    return ++count == flagged ? ScriptedReply{.status = 403, .body = "flagged"} : chat_reply("1");
+  });
+  LabelRun run = small_run(server);
+  run.http.concurrency = 1;
+  const LabelSummary summary = label_files(run);
+  EXPECT_EQ(summary.calls, 10);
+  EXPECT_EQ(summary.failed_calls, 1);
+  count = 0, flagged = 1;
+  run.out = directory_ / "refused.jsonl";
+  EXPECT_EQ(error_of([&] { label_files(run); }), "[label] the server refuses the key: HTTP 403: flagged");
 }
 
 TEST_F(HttpJudgeTest, CarriesTheKeyToNoOtherHost) {
@@ -310,6 +326,42 @@ TEST_F(HttpJudgeTest, StopsBeforeTheBudgetAndGoesOnWithAHigherOne) {
   EXPECT_EQ(second.open_labels, 0);
   EXPECT_EQ(server.num_requests(), 100);
   EXPECT_THAT(second.to_text(), HasSubstr("with earlier runs 0.400000"));
+}
+
+// An attempt that may have been paid for counts in later runs, though its question was never answered.
+TEST_F(HttpJudgeTest, RemembersWhatOpenQuestionsHaveCost) {
+  int count = 0;
+  ScriptedServer server([&](const ScriptedRequest&) {
+    if (++count == 1) return ScriptedReply{.body = "no JSON"};
+    return ScriptedReply{.status = 401};
+  });
+  LabelRun run = small_run(server);
+  run.http.concurrency = 1;
+  EXPECT_THAT(error_of([&] { label_files(run); }), HasSubstr("refuses the key"));
+  const std::vector<Json> calls = lines_of("labels.calls");
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_TRUE(calls[0].at("answer").is_null());
+  EXPECT_EQ(calls[0].at("completion_tokens"), 64);
+  const Tokens spent{calls[0].at("prompt_tokens"), calls[0].at("completion_tokens")};
+  run.http.prices = {.prompt = 1, .completion = 1};
+  run.http.budget = run.http.prices.of(spent) * 1.5;  // enough for one attempt at its most, not for two
+  const LabelSummary summary = label_files(run);
+  EXPECT_EQ(summary.calls, 0);
+  EXPECT_EQ(server.num_requests(), 2);
+  EXPECT_THAT(summary.to_text(), HasSubstr("stopped at the budget"));
+  EXPECT_EQ(lines_of("labels.calls").size(), 1u);
+}
+
+TEST_F(HttpJudgeTest, RemembersWhatQuestionsLeftOpenAtTheBudgetHaveCost) {
+  ScriptedServer server([](const ScriptedRequest&) { return ScriptedReply{.body = "no JSON"}; });
+  LabelRun run = small_run(server);
+  run.http.concurrency = 1;
+  run.http.prices = {.completion = 1};
+  run.http.budget = 64e-6 * 1.5;  // one attempt
+  EXPECT_EQ(label_files(run).calls, 0);
+  EXPECT_EQ(server.num_requests(), 1);
+  EXPECT_EQ(label_files(run).calls, 0);
+  EXPECT_EQ(server.num_requests(), 1);
 }
 
 TEST_F(HttpJudgeTest, DryRunAsksAndWritesNothing) {

@@ -181,6 +181,30 @@ TEST_F(LabelStoreTest, PassesOverARecordThatStandsTwice) {
   EXPECT_THAT([&] { run(TestJudge(), records); }, ThrowsMessage<Error>(HasSubstr("have the id one")));
 }
 
+TEST_F(LabelStoreTest, RefusesAnIdThatStandsForTwoPrompts) {
+  auto records = two_records();
+  records.push_back(records[0]);
+  records[2].messages[0].content = "another question";
+  EXPECT_THAT([&] { run(TestJudge(), records); },
+              ThrowsMessage<Error>(HasSubstr("two records with different prompts have the id one")));
+}
+
+TEST_F(LabelStoreTest, CountsTokensOfCallsThatStayOpen) {
+  data::CapabilityLabel label;
+  label.id = "one", label.point = "length", label.judge = "test", label.a = 0, label.b = 1;
+  {
+    LabelStore store(path_);
+    store.add_spent(label, Order::AB, 0, {});
+    EXPECT_EQ(read_file(directory_ / "labels.calls"), "");
+    store.add_spent(label, Order::AB, 0, {5, 2});
+    EXPECT_EQ(store.tokens("test").prompt, 5);
+  }
+  LabelStore store(path_);
+  EXPECT_EQ(store.tokens("test").prompt, 5);
+  EXPECT_EQ(store.tokens("test").completion, 2);
+  EXPECT_EQ(store.answered(label, Order::AB, 0), std::nullopt);
+}
+
 TEST_F(LabelStoreTest, ReadsWithoutTouchingAnything) {
   const auto unasked = [&] {
     LabelStore store(path_, {.read_only = true});

@@ -104,14 +104,15 @@ TEST_F(ApiKeyTest, ComesFromAVariableOrAFileAndIsRedacted) {
   EXPECT_THAT(error_of([&] { ApiKey::from_file(directory_ / "none"); }), HasSubstr("none"));
 }
 
-ChatAnswer answer_to(long status, const std::string& body, const std::string& error = "") {
+ChatAnswer answer_to(long status, const std::string& body, const std::string& error = "",
+                     bool key_works = false) {
   HttpResponse response;
   response.status = status;
   response.body = body;
   response.error = error;
   response.sent = true;
   response.retry_after = "3";
-  return read_chat_answer(std::move(response), ApiKey::from_text("sk-secret", "test"), 0);
+  return read_chat_answer(std::move(response), ApiKey::from_text("sk-secret", "test"), 0, key_works);
 }
 
 TEST(ChatAnswer, SortsAnswers) {
@@ -129,11 +130,11 @@ TEST(ChatAnswer, SortsAnswers) {
     EXPECT_FALSE(answer.may_be_paid);
     EXPECT_EQ(answer.verdict.text, fmt::format("HTTP {}: slow down", status));
   }
-  for (const long status : {400, 404, 413, 422}) {
+  for (const long status : {400, 413, 422}) {
     EXPECT_EQ(answer_to(status, "no").kind, Kind::Final) << status;
     EXPECT_EQ(answer_to(status, "no").verdict.choice, Choice::Failed);
   }
-  for (const long status : {301, 307, 401, 402, 403})
+  for (const long status : {301, 307, 401, 402, 403, 404, 405})
     EXPECT_EQ(answer_to(status, "").kind, Kind::Stop) << status;
   EXPECT_EQ(answer_to(429, R"({"error": {"code": "insufficient_quota"}})").kind, Kind::Stop);
   const std::string deep = std::string(2'000'000, '[') + std::string(2'000'000, ']');
@@ -146,6 +147,35 @@ TEST(ChatAnswer, SortsAnswers) {
   EXPECT_EQ(answer_to(0, "", "no route").kind, Kind::Retry);
 }
 
+TEST(ChatAnswer, TakesAnErrorInA200ForTheStatusThatItNames) {
+  using Kind = ChatAnswer::Kind;
+  const auto named = [](const Json& code) {
+    return answer_to(200, dump_json({{"error", {{"code", code}, {"message", "busy"}}}}));
+  };
+  for (const Json& code : {Json(408), Json(429), Json(502), Json("overloaded"), Json(), Json(7)}) {
+    const ChatAnswer answer = named(code);
+    EXPECT_EQ(answer.kind, Kind::Retry) << code;
+    EXPECT_TRUE(answer.may_be_paid) << code;
+    EXPECT_EQ(answer.verdict.choice, Choice::Failed) << code;
+    EXPECT_THAT(answer.verdict.text, HasSubstr("busy")) << code;
+  }
+  EXPECT_EQ(named(400).kind, Kind::Final);
+  EXPECT_EQ(named(400).verdict.choice, Choice::Failed);
+  EXPECT_FALSE(named(400).may_be_paid);
+  for (const int code : {401, 402, 404}) EXPECT_EQ(named(code).kind, Kind::Stop) << code;
+  EXPECT_EQ(answer_to(200, R"({"choices": [], "error": {"message": "busy"}})").kind, Kind::Retry);
+}
+
+TEST(ChatAnswer, TakesA403ForOneRequestOnceTheKeyWorks) {
+  using Kind = ChatAnswer::Kind;
+  EXPECT_EQ(answer_to(403, "flagged").kind, Kind::Stop);
+  const ChatAnswer flagged = answer_to(403, "flagged", "", true);
+  EXPECT_EQ(flagged.kind, Kind::Final);
+  EXPECT_EQ(flagged.verdict.choice, Choice::Failed);
+  EXPECT_EQ(flagged.verdict.text, "HTTP 403: flagged");
+  EXPECT_EQ(answer_to(401, "", "", true).kind, Kind::Stop);
+}
+
 // Valid JSON without a verdict is final, and says what is missing.
 TEST(ChatAnswer, IsUnparsedWithoutAVerdict) {
   const std::pair<const char*, const char*> bodies[] = {
@@ -153,12 +183,14 @@ TEST(ChatAnswer, IsUnparsedWithoutAVerdict) {
       {"[]", "no \"choices\""},
       {"3", "no \"choices\""},
       {R"({"choices": []})", "no \"choices\""},
-      {R"({"choices": {}, "error": {"message": "overloaded"}})", "no \"choices\": overloaded"},
+      {R"({"choices": [], "error": null})", "no \"choices\""},
       {R"({"choices": [1]})", "choices[0].message.content"},
       {R"({"choices": [{"text": "1"}]})", "choices[0].message.content"},
       {R"({"choices": [{"message": {"content": null}}]})", "choices[0].message.content"},
       {R"({"choices": [{"message": {"content": null, "refusal": "I will not"}}]})", "refused: I will not"},
       {R"({"choices": [{"message": {"content": "Hm"}, "finish_reason": "length"}]})", "limit of tokens"},
+      {R"({"choices": [{"message": {"content": "Reply 1 is"}, "finish_reason": "length"}]})",
+       "limit of tokens"},
       {R"({"choices": [{"message": {"content": 1}}], "usage": {"prompt_tokens": "x"}})", "message.content"},
   };
   for (const auto& [body, reason] : bodies) {

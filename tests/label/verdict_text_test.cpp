@@ -52,6 +52,22 @@ TEST(VerdictText, PassesOverThinking) {
   EXPECT_THAT(cut.text, HasSubstr("inside <think>"));
 }
 
+// The chat templates of some models open the thought themselves.
+TEST(VerdictText, PassesOverThinkingWithoutItsBeginning) {
+  EXPECT_EQ(parse_verdict("1 is short, so 2?\n</think>\n\n2").choice, Choice::Second);
+  EXPECT_EQ(parse_verdict("<think>1</think> or 1 </think>2").choice, Choice::Second);
+  EXPECT_THAT(parse_verdict("1</think>\n").text, HasSubstr("empty"));
+  EXPECT_THAT(parse_verdict("1</think> <think>2").text, HasSubstr("inside <think>"));
+}
+
+TEST(VerdictText, TrustsOnlyALeadingDigitOfWhatWasCut) {
+  for (const char* answer : {"Reply 1 is vague, but", "Of the 2 replies", "{\"reason\": \"1 is", "[[x]] 1"})
+    EXPECT_EQ(parse_verdict(answer, true).choice, Choice::Unparsed) << answer;
+  for (const char* answer :
+       {"2", " 2. Reply 1 is", "**2** is", "\uff12\u66f4", "{\"winner\": 2} 1", "Of 1 and 2: [[B]]", "B"})
+    EXPECT_EQ(parse_verdict(answer, true).choice, Choice::Second) << answer;
+}
+
 TEST(VerdictText, SaysWhyThereIsNone) {
   EXPECT_THAT(parse_verdict("").text, HasSubstr("empty"));
   EXPECT_THAT(parse_verdict(" \n").text, HasSubstr("empty"));
