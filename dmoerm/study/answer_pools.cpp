@@ -2,16 +2,10 @@
 
 #include <map>
 
-#include "dmoerm/study/rewards.h"
-
 namespace dmoerm::study {
 
-std::vector<metrics::AnswerPool> score_pools(reward::RecordScorer& scorer,
-                                             const std::vector<std::filesystem::path>& files,
-                                             data::ReaderOptions options) {
-  options.require_ranks = false;
-  const std::vector<EvaluationRecord> records = load_records(files, options);
-  const std::vector<RecordRewards> rewards = score_records(scorer, files, options);
+std::vector<metrics::AnswerPool> join_pools(const std::vector<EvaluationRecord>& records,
+                                            const std::vector<RecordRewards>& rewards) {
   std::vector<metrics::AnswerPool> pools;
   std::map<uint64_t, size_t> places;
   for (size_t i = 0; i < records.size(); ++i) {
@@ -28,6 +22,15 @@ std::vector<metrics::AnswerPool> score_pools(reward::RecordScorer& scorer,
     }
   }
   return pools;
+}
+
+std::vector<metrics::AnswerPool> score_pools(reward::RecordScorer& scorer,
+                                             const std::vector<std::filesystem::path>& files,
+                                             data::ReaderOptions options) {
+  options.require_ranks = false;
+  std::vector<EvaluationRecord> records;
+  const std::vector<RecordRewards> rewards = score_records(scorer, files, options, &records);
+  return join_pools(records, rewards);
 }
 
 }  // namespace dmoerm::study

@@ -49,7 +49,7 @@ class ArmoRmRun {
         labels_(data::CapabilityLabels::load(config.labels)),
         context_{run_, store_, config.seed, measured_matmul_rate(options.device)},
         objectives_(union_of_points(config.tasks)) {
-    Json identity = train::run_identity(config, store_);
+    Json identity = train::run_identity(config, store_, options.dtype);
     identity["(gate)"] = {{"hidden", armorm.gate.hidden},
                           {"layers", armorm.gate.layers},
                           {"temperature", armorm.gate.temperature},

@@ -12,9 +12,10 @@ constexpr int64_t kMostExperts = 5;  // of the methods "experts_N"
 std::vector<Method> make_table() {
   std::vector<Method> table = {
       {"single", "one model for all tasks", false, make_single},
-      {"ensemble_mean", "ensemble of single models, mean", false, make_ensemble_mean},
-      {"ensemble_worst", "ensemble, worst case", false, make_ensemble_worst},
-      {"ensemble_uncertainty", "ensemble, uncertainty-weighted", false, make_ensemble_uncertainty},
+      {"ensemble_mean", "ensemble of single models, mean", false, make_ensemble_mean, 0, ensemble_settings},
+      {"ensemble_worst", "ensemble, worst case", false, make_ensemble_worst, 0, ensemble_settings},
+      {"ensemble_uncertainty", "ensemble, uncertainty-weighted", false, make_ensemble_uncertainty, 0,
+       ensemble_uncertainty_settings},
       {"per_task", "one model a task", false, make_per_task},
       {"human_only", "DMoERM, experts on human labels only", false, make_human_only},
       {"one_inner", "one inner mixture for all tasks, no router", true, make_one_inner},

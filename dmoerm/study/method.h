@@ -19,6 +19,8 @@ struct Method {
   bool uses_labels = false;
   std::unique_ptr<reward::RecordScorer> (*make)(const StudyCell& cell, const Method& method) = nullptr;
   int64_t count = 0;  // "experts_3": 3
+  // The study's keys that change its rewards but not the cell; null: none.
+  std::string (*settings)(const StudyConfig& study) = nullptr;
 };
 
 const std::vector<Method>& all_methods();
@@ -37,6 +39,8 @@ ScorerPointer make_one_inner(const StudyCell& cell, const Method&);      // meth
 ScorerPointer make_ensemble_mean(const StudyCell& cell, const Method&);  // method_ensemble.cpp
 ScorerPointer make_ensemble_worst(const StudyCell& cell, const Method&);
 ScorerPointer make_ensemble_uncertainty(const StudyCell& cell, const Method&);
+std::string ensemble_settings(const StudyConfig& study);  // without λ, which one rule alone uses
+std::string ensemble_uncertainty_settings(const StudyConfig& study);
 ScorerPointer make_armorm(const StudyCell& cell, const Method&);           // armorm.cpp
 ScorerPointer make_multi_objective(const StudyCell& cell, const Method&);  // method_multi_objective.cpp
 ScorerPointer make_human_only(const StudyCell& cell, const Method&);       // method_double_layer.cpp

@@ -40,6 +40,14 @@ ScorerPointer make_ensemble(const StudyCell& cell, EnsembleRule rule) {
 
 }  // namespace
 
+std::string ensemble_settings(const StudyConfig& study) {
+  return fmt::format("ensemble={}", study.ensemble);
+}
+
+std::string ensemble_uncertainty_settings(const StudyConfig& study) {
+  return fmt::format("{} ensemble_lambda={}", ensemble_settings(study), study.ensemble_lambda);
+}
+
 ScorerPointer make_ensemble_mean(const StudyCell& cell, const Method&) {
   return make_ensemble(cell, {EnsembleRule::Kind::Mean});
 }

@@ -36,7 +36,7 @@ reward::DoubleLayerModel train_multi_objective(const train::RunConfig& config,
   const text::Tokenizer tokenizer = text::Tokenizer::load(config.base);
   const data::GroupStore store = train::load_run_data(config, tokenizer);
   const auto labels = data::CapabilityLabels::load(config.labels);
-  run.begin(train::run_identity(config, store));
+  run.begin(train::run_identity(config, store, options.dtype));
   train::StageContext context{run, store, config.seed, measured_matmul_rate(options.device)};
 
   auto base = std::make_shared<reward::BaseModel>();

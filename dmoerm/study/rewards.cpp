@@ -37,6 +37,10 @@ void score_window(reward::RecordScorer& scorer, std::vector<data::PreferenceReco
   }
 }
 
+EvaluationRecord evaluation_record(const data::PreferenceRecord& record) {
+  return {record.task, data::prompt_hash(record), record.ranks, record.gold, metrics::answer_lengths(record)};
+}
+
 }  // namespace
 
 std::vector<double> gold_values(const EvaluationRecord& record) {
@@ -51,15 +55,14 @@ std::vector<EvaluationRecord> load_records(const std::vector<std::filesystem::pa
                                            const data::ReaderOptions& options) {
   std::vector<EvaluationRecord> records;
   data::PreferenceReader reader(files, options);
-  for (data::PreferenceRecord record; reader.next(record);)
-    records.push_back(
-        {record.task, data::prompt_hash(record), record.ranks, record.gold, metrics::answer_lengths(record)});
+  for (data::PreferenceRecord record; reader.next(record);) records.push_back(evaluation_record(record));
   return records;
 }
 
 std::vector<RecordRewards> score_records(reward::RecordScorer& scorer,
                                          const std::vector<std::filesystem::path>& files,
-                                         const data::ReaderOptions& options) {
+                                         const data::ReaderOptions& options,
+                                         std::vector<EvaluationRecord>* records) {
   std::vector<RecordRewards> result;
   std::vector<data::PreferenceRecord> window;
   Progress progress("scoring", 0, "records");
@@ -74,6 +77,7 @@ std::vector<RecordRewards> score_records(reward::RecordScorer& scorer,
   data::PreferenceReader reader(files, options);
   for (data::PreferenceRecord record; reader.next(record);) {
     answers += record.num_answers();
+    if (records) records->push_back(evaluation_record(record));
     window.push_back(std::move(record));
     if (answers >= kWindowAnswers) finish_window();
   }

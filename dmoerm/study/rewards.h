@@ -34,10 +34,12 @@ struct RecordRewards {
   std::string route;            // the task that the router chose
 };
 
-// Scores every record. Error for one that cannot be scored.
+// Scores every record. Error for one that cannot be scored. `records`: where to put what load_records() would
+// give, of the same pass (a stream is read only once).
 std::vector<RecordRewards> score_records(reward::RecordScorer& scorer,
                                          const std::vector<std::filesystem::path>& files,
-                                         const data::ReaderOptions& options = {});
+                                         const data::ReaderOptions& options = {},
+                                         std::vector<EvaluationRecord>* records = nullptr);
 
 void save_rewards(const std::filesystem::path& path, const std::vector<RecordRewards>& rewards);
 std::vector<RecordRewards> load_rewards(const std::filesystem::path& path);

@@ -47,6 +47,11 @@ StudyCell::StudyCell(const StudyConfig& study, const Condition& condition, torch
   } else {
     double_layer_ = load_run(study, study.double_layer, "double_layer", condition.seed);
     single_ = load_run(study, study.single, "single", condition.seed);
+    if (single_.phase1_form != "full")
+      fail(study.single.string(),
+           "train.form is \"{}\", expected \"full\": a study's methods build on the single model's own "
+           "weights",
+           single_.phase1_form);
   }
   const std::string setting = condition.setting();
   std::string name = fmt::format("seed {}{}{}", condition.seed, setting.empty() ? "" : ", ", setting);
@@ -60,6 +65,12 @@ StudyCell::StudyCell(const StudyConfig& study, const Condition& condition, torch
   }
   if (condition.size == 1 && condition.rank_noise == 0) return;
   for (train::RunConfig* config : {&double_layer_, &single_}) config->data = {{{directory_ / "train.jsonl"}}};
+}
+
+std::string StudyCell::tasks_setting() const {
+  const auto tasks = double_layer_.settings.find("tasks");
+  if (tasks == double_layer_.settings.end()) return "";
+  return tasks->second.substr(1, tasks->second.size() - 2);  // TOML quotes it
 }
 
 uint64_t StudyCell::fingerprint() const {
@@ -76,6 +87,7 @@ uint64_t StudyCell::fingerprint() const {
       if (entry.extension() == ".safetensors") hash = hash_file(hash, entry);
   }
   for (const fs::path& file : double_layer_.labels) hash = hash_file(hash, file);
+  if (const fs::path tasks = tasks_setting(); fs::is_regular_file(tasks)) hash = hash_file(hash, tasks);
   return hash;
 }
 
@@ -106,14 +118,30 @@ void StudyCell::make_records() {
   out.commit();
 }
 
+// The files of the training records, as [data] reads them: where a table changes what is read, one of
+// records.
+std::vector<fs::path> StudyCell::label_data() const {
+  std::vector<fs::path> files;
+  bool plain = true;
+  for (const train::DataSource& source : double_layer_.data) {
+    files.insert(files.end(), source.files.begin(), source.files.end());
+    plain = plain && source.task.empty() && !source.text_as_turn && !source.skip_bad;
+  }
+  if (plain) return files;
+  AtomicFile out(directory_ / "label_records.jsonl");
+  train::read_run_records(double_layer_, [&](const data::PreferenceRecord& record) {
+    out.write(data::to_native(record) + "\n");
+  });
+  out.commit();
+  return {directory_ / "label_records.jsonl"};
+}
+
 // The world's judge answers here; a real study names its labels. The human ranks are made into labels for
 // both.
 void StudyCell::make_labels() {
   label::LabelRun run;
-  for (const train::DataSource& source : double_layer_.data)
-    run.data.insert(run.data.end(), source.files.begin(), source.files.end());
-  if (const auto tasks = double_layer_.settings.find("tasks"); tasks != double_layer_.settings.end())
-    run.tasks = tasks->second.substr(1, tasks->second.size() - 2);  // TOML quotes it
+  run.data = label_data();
+  if (const std::string tasks = tasks_setting(); !tasks.empty()) run.tasks = tasks;
   run.options.drop_ties = true;
   run.options.seed = condition_.seed;
   if (world_) {
@@ -128,13 +156,13 @@ void StudyCell::make_labels() {
 
 std::vector<EvaluationSet> StudyCell::evaluations() const {
   if (!world_) return study_.evaluations;
-  return {{kWorldTest, {world_->evaluation("test")}}};
+  return {{kWorldTest, {world_->evaluation("test")}, /*pool=*/false}};
 }
 
 std::vector<EvaluationSet> StudyCell::pools() const {
   if (!world_) return study_.pools;
   if (study_.world->pool_prompts == 0) return {};
-  return {{kWorldPool, {world_->evaluation("pool")}}};
+  return {{kWorldPool, {world_->evaluation("pool")}, /*pool=*/true}};
 }
 
 train::RunConfig StudyCell::double_layer(const std::string& run) const {

@@ -31,7 +31,6 @@ class StudyCell {
   const fs::path& directory() const { return directory_; }
   const std::vector<data::TaskPoints>& tasks() const { return double_layer_.tasks; }
   models::LoadOptions load_options() const { return {device_, dtype_}; }
-  // Sets with `pool` are for best-of-n.
   std::vector<EvaluationSet> evaluations() const;
   std::vector<EvaluationSet> pools() const;
 
@@ -54,6 +53,8 @@ class StudyCell {
  private:
   void make_records();
   void make_labels();
+  std::vector<fs::path> label_data() const;
+  std::string tasks_setting() const;  // of the double-layer configuration: "builtin" or a file; "": not given
   uint64_t fingerprint() const;
 
   const StudyConfig& study_;

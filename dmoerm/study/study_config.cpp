@@ -44,10 +44,10 @@ std::vector<std::string> names_of(const std::vector<EvaluationSet>& sets) {
   return names;
 }
 
-std::vector<EvaluationSet> read_sets(Config& config, const std::string& key) {
+std::vector<EvaluationSet> read_sets(Config& config, const std::string& key, bool pool) {
   std::vector<EvaluationSet> sets;
   for (Config& table : config.tables(key)) {
-    EvaluationSet set{table.required<std::string>("name"), {}};
+    EvaluationSet set{table.required<std::string>("name"), {}, pool};
     const auto files = table.required<std::vector<std::string>>("files");
     set.files.assign(files.begin(), files.end());
     if (set.files.empty()) table.invalid("files", "at least one file");
@@ -61,8 +61,8 @@ std::vector<EvaluationSet> read_sets(Config& config, const std::string& key) {
 void read_real(Config& config, StudyConfig& study) {
   study.double_layer = config.required<std::string>("double_layer");
   study.single = config.required<std::string>("single");
-  study.evaluations = read_sets(config, "evaluation");
-  study.pools = read_sets(config, "best_of_n");
+  study.evaluations = read_sets(config, "evaluation", /*pool=*/false);
+  study.pools = read_sets(config, "best_of_n", /*pool=*/true);
   if (study.evaluations.empty())
     fail("config", "{}: add at least one [[evaluation]] table with name and files", config.name());
   Config vars = config.table("vars");

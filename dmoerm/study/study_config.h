@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dmoerm/core/config.h"
+#include "dmoerm/data/reader.h"
 #include "dmoerm/data/world_files.h"
 
 namespace dmoerm::study {
@@ -25,10 +26,13 @@ struct Condition {
   std::string setting() const;  // "size 0.5, rank noise 0.2"; "" for the defaults
 };
 
-// Ranked records that every method scores.
+// Records that every method scores.
 struct EvaluationSet {
   std::string name;
   std::vector<std::filesystem::path> files;
+  bool pool = false;  // for best-of-n: need not be ranked
+
+  data::ReaderOptions reader_options() const { return {.require_ranks = !pool}; }
 };
 
 inline constexpr const char* kWorldTest = "test";

@@ -34,6 +34,15 @@ void append(std::vector<Chart>& charts, std::vector<Chart> more) {
   for (Chart& chart : more) charts.push_back(std::move(chart));
 }
 
+// "+15.8 points to "Y" (p = 0.01)"; "" where no seed has a value of both.
+std::string points_to(const MethodResult& method, const MethodResult& other, const std::string& set) {
+  const metrics::PairedDifference paired = compare(method, &other, set, &SetMeasures::accuracy).difference;
+  if (!std::isfinite(paired.difference.mean)) return "";
+  std::string text = fmt::format("{:+.1f} points to \"{}\"", 100 * paired.difference.mean, other.title);
+  if (std::isfinite(paired.p)) text += fmt::format(" (p = {:.2g})", paired.p);
+  return text;
+}
+
 // "X wins with 76.5%, 15.8 points above Y": the first setting in a sentence.
 std::string verdict(const StudyResults& results, const StudyConfig& study) {
   if (results.settings.empty() || results.settings[0].methods.empty()) return "Nothing is finished yet.";
@@ -43,23 +52,20 @@ std::string verdict(const StudyResults& results, const StudyConfig& study) {
   double highest = -1;
   for (const MethodResult& method : setting.methods) {
     const double mean = metrics::seed_mean(method.values(set, &SetMeasures::accuracy)).mean;
-    if (mean > highest) highest = mean, best = &method;
+    if (mean > highest) highest = mean, best = &method;  // never for NaN
   }
+  if (!best) return fmt::format("{} holds no two answers of different rank.", heading(setting, set));
   std::string text = fmt::format("On {}, the highest accuracy is that of \"{}\": {:.1f}%",
                                  heading(setting, set), best->title, 100 * highest);
   const MethodResult* reference = setting.find(study.reference);
   if (reference && reference != best) {
-    const Comparison comparison = compare(*best, reference, set, &SetMeasures::accuracy);
-    text += fmt::format(", {:+.1f} points to \"{}\"", 100 * comparison.difference.difference.mean,
-                        reference->title);
-    if (std::isfinite(comparison.difference.p)) text += fmt::format(" (p = {:.2g})", comparison.difference.p);
+    const std::string points = points_to(*best, *reference, set);
+    if (!points.empty()) text += ", " + points;
   }
   const MethodResult* single = setting.find("single");
   if (reference && single && single != reference) {
-    const Comparison comparison = compare(*reference, single, set, &SetMeasures::accuracy);
-    text += fmt::format(". \"{}\" is {:+.1f} points to \"{}\"", reference->title,
-                        100 * comparison.difference.difference.mean, single->title);
-    if (std::isfinite(comparison.difference.p)) text += fmt::format(" (p = {:.2g})", comparison.difference.p);
+    const std::string points = points_to(*reference, *single, set);
+    if (!points.empty()) text += fmt::format(". \"{}\" is {}", reference->title, points);
   }
   return text + ".";
 }

@@ -7,6 +7,7 @@
 #include "dmoerm/core/file.h"
 #include "dmoerm/metrics/pairwise_accuracy.h"
 #include "dmoerm/metrics/rank_correlation.h"
+#include "dmoerm/study/answer_pools.h"
 #include "dmoerm/study/rewards.h"
 
 namespace dmoerm::study {
@@ -67,16 +68,13 @@ SetMeasures measure(const Records& records, const Rewards& rewards) {
 
 // Rewards in deviations over the whole pool, so that models of different units can be drawn together.
 std::vector<metrics::AnswerPool> pools_of(const Records& records, const Rewards& rewards) {
+  std::vector<metrics::AnswerPool> pools = join_pools(records, rewards);
   double count = 0, sum = 0, squares = 0;
-  for (const RecordRewards& record : rewards)
-    for (const double reward : record.rewards) count += 1, sum += reward, squares += reward * reward;
+  for (const metrics::AnswerPool& pool : pools)
+    for (const double reward : pool.proxy) count += 1, sum += reward, squares += reward * reward;
   const double mean = sum / count, deviation = std::sqrt(std::max(1e-24, squares / count - mean * mean));
-  std::vector<metrics::AnswerPool> pools;
-  for (size_t i = 0; i < records.size(); ++i) {
-    metrics::AnswerPool pool{records[i].prompt, {}, gold_values(records[i])};
-    for (const double reward : rewards[i].rewards) pool.proxy.push_back((reward - mean) / deviation);
-    pools.push_back(std::move(pool));
-  }
+  for (metrics::AnswerPool& pool : pools)
+    for (double& reward : pool.proxy) reward = (reward - mean) / deviation;
   return pools;
 }
 
@@ -96,10 +94,11 @@ Rewards gold_rewards(const Records& records) {
 class RecordCache {
  public:
   const Records& get(const EvaluationSet& set) {
-    const std::string key = fmt::format("{}", fmt::join(strings(set.files), "\n"));
+    const std::string key = fmt::format("{}\n{}", set.pool, fmt::join(strings(set.files), "\n"));
     const auto found = records_.find(key);
-    return found != records_.end() ? found->second
-                                   : records_.emplace(key, load_records(set.files)).first->second;
+    return found != records_.end()
+               ? found->second
+               : records_.emplace(key, load_records(set.files, set.reader_options())).first->second;
   }
 
  private:
@@ -113,7 +112,7 @@ Rewards checked_rewards(const fs::path& file, const Records& records) {
   Rewards rewards = load_rewards(file);
   bool fits = rewards.size() == records.size();
   for (size_t i = 0; fits && i < records.size(); ++i)
-    fits = rewards[i].rewards.size() == records[i].ranks.size();
+    fits = rewards[i].rewards.size() == records[i].lengths.size();
   if (!fits)
     fail(file.string(), "the rewards are not those of the evaluation set's records: remove the file");
   return rewards;
@@ -213,8 +212,10 @@ Comparison compare(const MethodResult& method, const MethodResult* reference, co
     if (!reference) break;
     const auto other = std::ranges::find(reference->seeds, seed.seed, &MethodSeed::seed);
     if (other == reference->seeds.end()) continue;
-    own.push_back(seed.sets.at(set).*measure);
-    others.push_back(other->sets.at(set).*measure);
+    const double value = seed.sets.at(set).*measure, reference_value = other->sets.at(set).*measure;
+    if (!std::isfinite(value) || !std::isfinite(reference_value)) continue;  // a set of ties
+    own.push_back(value);
+    others.push_back(reference_value);
   }
   if (own.empty()) {
     result.difference.difference = {NAN, NAN, {NAN, NAN}};

@@ -79,10 +79,11 @@ std::vector<EvaluationSet> MethodRun::sets() const {
   return sets;
 }
 
-// The name holds a hash of the set's files: others are scored anew.
+// The name holds a hash of the set's files and of the method's own settings: others are scored anew.
 fs::path MethodRun::rewards_file(const EvaluationSet& set) const {
   uint64_t hash = hash64(set.name);
   for (const fs::path& file : set.files) hash = hash_combine(hash, hash64(sha256_file(file)));
+  if (method_.settings) hash = hash_combine(hash, hash64(method_.settings(cell_.study())));
   return directory_ / fmt::format("{}-{:08x}.jsonl", reward::directory_name(set.name), hash >> 32);
 }
 
@@ -104,7 +105,7 @@ void MethodRun::run() try {
   ScorerPointer scorer = method_.make(cell_, method_);
   for (const EvaluationSet& set : sets()) {
     const fs::path file = rewards_file(set);
-    if (!fs::exists(file)) save_rewards(file, score_records(*scorer, set.files));
+    if (!fs::exists(file)) save_rewards(file, score_records(*scorer, set.files, set.reader_options()));
   }
   Json facts = Json::object();
   if (method_.name == "per_task")

@@ -126,6 +126,10 @@ Table best_of_n_table(const SettingResult& setting, const std::string& pool) {
       std::vector<double> gold;
       for (const auto* curve : curves) gold.push_back((*curve)[i].gold);
       const metrics::SeedMean mean = metrics::seed_mean(gold);
+      if (!std::isfinite(mean.mean)) {  // neither gold nor ranks
+        row.emplace_back("-");
+        continue;
+      }
       const bool several = gold.size() > 1;
       row.emplace_back(several ? fmt::format("{:.3f} ± {:.3f}", mean.mean, mean.deviation)
                                : fmt::format("{:.3f}", mean.mean),

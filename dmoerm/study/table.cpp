@@ -48,6 +48,7 @@ Cell percent_cell(std::span<const double> shares) {
   if (shares.empty()) return Cell("-");
   double mean = 0, squares = 0;
   for (const double share : shares) mean += share / static_cast<double>(shares.size());
+  if (!std::isfinite(mean)) return Cell("-");
   for (const double share : shares) squares += (share - mean) * (share - mean);
   if (shares.size() == 1) return {fmt::format("{:.1f}", 100 * mean), mean};
   const double deviation = std::sqrt(squares / static_cast<double>(shares.size() - 1));

@@ -20,7 +20,7 @@ struct Cell {
 };
 
 // "72.6 ± 0.4": mean and sample deviation of shares, in percent, such as the accuracies of several seeds;
-// "72.6" for one, "-" for none.
+// "72.6" for one, "-" for none or a NaN.
 Cell percent_cell(std::span<const double> shares);
 inline Cell percent_cell(double share) {
   return percent_cell(std::span(&share, 1));

@@ -36,6 +36,7 @@ TEST(PercentCell, ShowsMeanAndSampleDeviation) {
   EXPECT_EQ(percent_cell(std::vector<double>{0.70, 0.72, 0.74}).text, "72.0 ± 2.0");  // deviation over n - 1
   EXPECT_EQ(percent_cell(0.726).text, "72.6");
   EXPECT_EQ(percent_cell(std::vector<double>{}).text, "-");
+  EXPECT_EQ(percent_cell(std::nan("")).text, "-");
   EXPECT_NEAR(percent_cell(std::vector<double>{0.5, 0.7}).value, 0.6, 1e-12);
 }
 

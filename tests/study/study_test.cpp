@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "dmoerm/data/split.h"
 #include "dmoerm/reward/scorer.h"
@@ -169,6 +170,56 @@ TEST_F(StudyTest, WhatIsFinishedIsNotMadeAnew) {
   EXPECT_FALSE(method.finished());
 }
 
+TEST_F(StudyTest, AnEnsembleIsScoredAnewWithOtherMembersOrLambda) {
+  StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
+  const StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  const std::vector<std::string> names = {"single", "ensemble_mean", "ensemble_worst",
+                                          "ensemble_uncertainty"};
+  std::map<std::string, fs::path> before;
+  const auto changed = [&] {
+    std::vector<std::string> result;
+    for (const std::string& name : names) {
+      const fs::path file = MethodRun(cell, find_method(name)).rewards_file(cell.evaluations()[0]);
+      if (std::exchange(before[name], file) != file) result.push_back(name);
+    }
+    return result;
+  };
+  EXPECT_EQ(changed(), names);
+  study.ensemble_lambda *= 2;
+  EXPECT_THAT(changed(), testing::ElementsAre("ensemble_uncertainty"));
+  study.ensemble += 1;
+  EXPECT_THAT(changed(), testing::ElementsAre("ensemble_mean", "ensemble_worst", "ensemble_uncertainty"));
+}
+
+TEST_F(StudyTest, LabelsAreOfTheRecordsAsTheRunReadsThem) {
+  AtomicFile data(directory_ / "other.jsonl");
+  LineReader lines(directory_ / "data.jsonl");
+  for (std::string line; lines.next(line);) {
+    Json row = parse_json(line, "data");
+    row["task"] = "unknown";
+    row["prompt"] = row["prompt"][0]["content"];
+    data.write(row.dump() + "\n");
+  }
+  data.write("{}\n");
+  data.commit();
+  std::string config = kDoubleLayer;
+  const std::string files = "files = [\"${folder}/data.jsonl\"]";
+  config.replace(config.find(files), files.size(),
+                 "files = [\"${folder}/other.jsonl\"]\ntask = \"a\"\ntext = \"turn\"\nskip_bad = true");
+  write_file_atomically(directory_ / "double.toml", config);
+  const StudyConfig study = load("");
+  StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
+  cell.prepare();
+  std::set<std::string> labelled;
+  LineReader labels(cell.human_labels());
+  for (std::string line; labels.next(line);) {
+    const Json label = parse_json(line, "labels");
+    EXPECT_EQ(label.at("task"), "a");
+    labelled.insert(label.at("id"));
+  }
+  EXPECT_GT(std::ssize(labelled), kRecords / 2);
+}
+
 TEST_F(StudyTest, ConditionsChangeTheTrainingRecords) {
   const StudyConfig study =
       load("methods = [\"single\"]\nreference = \"single\"\nsizes = [0.5]\nrank_noise = [0.25]");
@@ -287,6 +338,25 @@ TEST_F(StudyTest, SetsAreReportedInTheStudysOrder) {
   EXPECT_THAT(to_html(study_report(results, study)), HasSubstr("On zz, the highest accuracy"));
 }
 
+TEST_F(StudyTest, ASetOfTiesIsSaidToHoldNone) {
+  AtomicFile ties(directory_ / "ties.jsonl");
+  LineReader lines(directory_ / "dev.jsonl");
+  for (std::string line; lines.next(line);) {
+    Json row = parse_json(line, "dev");
+    row["ranks"] = {1, 1, 1};
+    ties.write(row.dump() + "\n");
+  }
+  ties.commit();
+  const StudyConfig study =
+      load(fmt::format("methods = [\"single\", \"ensemble_mean\"]\nreference = \"single\"\nseeds = [1, 2]\n"
+                       "[[evaluation]]\nname = \"ties\"\nfiles = [\"{}/ties.jsonl\"]",
+                       directory_.string()));
+  ASSERT_EQ(run(study), 0);
+  const StudyResults results = collect_results(study);
+  EXPECT_THAT(study_report(results, study).intro, HasSubstr("ties holds no two answers of different rank"));
+  EXPECT_THAT(to_text(results, study), Not(HasSubstr("nan")));
+}
+
 TEST_F(StudyTest, AMethodThatFailsIsSaidAndTheOthersGoOn) {
   write_file_atomically(directory_ / "labels.jsonl", "");
   const StudyConfig study = load("methods = [\"dmoerm\", \"single\"]\nreference = \"single\"");
@@ -327,17 +397,28 @@ TEST_F(StudyTest, MistakesOfTheConfigurationAreNamed) {
   EXPECT_THAT(error("conflict = [0.5]"), HasSubstr("only a [world]"));
   EXPECT_THAT(error("sede = [1]"), HasSubstr("did you mean \"seeds\""));
   EXPECT_EQ(error(""), "");
+  write_file_atomically(directory_ / "single.toml", std::string(kSingle) + "form = \"lora\"\n");
+  const StudyConfig study = load("");
+  try {
+    make_cells(study, torch::kCPU, torch::kFloat32);
+    ADD_FAILURE() << "no method could load the single model";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("train.form is \"lora\", expected \"full\""));
+  }
 }
 
 TEST_F(StudyTest, PoolsJoinTheRecordsOfAPrompt) {
   std::ofstream(directory_ / "pool.jsonl")
       << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["a", "b"], "gold": [1, 2]})"
       << "\n"
-      << R"({"prompt": [{"role": "user", "content": "y"}], "responses": ["c"], "gold": [3]})"
+      << R"({"prompt": [{"role": "user", "content": "y"}], "responses": ["c", "e"], "gold": [3, 5]})"
       << "\n"
       << R"({"prompt": [{"role": "user", "content": "x"}], "responses": ["d"], "gold": [4]})"
       << "\n";
-  const StudyConfig study = load("methods = [\"single\"]\nreference = \"single\"");
+  const StudyConfig study =
+      load(fmt::format("methods = [\"single\"]\nreference = \"single\"\n"
+                       "[[best_of_n]]\nname = \"gold\"\nfiles = [\"{}/pool.jsonl\"]",
+                       directory_.string()));
   ASSERT_EQ(run(study), 0);
   const StudyCell cell(study, study.conditions()[0], torch::kCPU, torch::kFloat32);
   reward::Scorer scorer = reward::Scorer::load(cell.directory() / "single" / "model");
@@ -345,7 +426,14 @@ TEST_F(StudyTest, PoolsJoinTheRecordsOfAPrompt) {
   ASSERT_EQ(pools.size(), 2u);
   EXPECT_THAT(pools[0].gold, testing::ElementsAre(1, 2, 4));
   EXPECT_EQ(pools[0].proxy.size(), 3u);
-  EXPECT_THAT(pools[1].gold, testing::ElementsAre(3));
+  EXPECT_THAT(pools[1].gold, testing::ElementsAre(3, 5));
+  // The study's own are the same.
+  const StudyResults results = collect_results(study);
+  const auto& curve = results.settings[0].methods[0].seeds[0].pools.at("gold").curve;
+  const auto expected = metrics::best_of_n_curve(pools);
+  ASSERT_EQ(curve.size(), 2u);
+  ASSERT_EQ(expected.size(), curve.size());
+  for (size_t i = 0; i < curve.size(); ++i) EXPECT_NEAR(curve[i].gold, expected[i].gold, 1e-9);
 }
 
 TEST(GoldValues, AreTheBestRankWhereGoldIsUnknown) {
