@@ -1,5 +1,7 @@
 #include "dmoerm/train/double_layer_run.h"
 
+#include <set>
+
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/core/runtime.h"
@@ -38,7 +40,7 @@ class DoubleLayerRun {
         store_(load_run_data(config, tokenizer_)),
         labels_(data::CapabilityLabels::load(config.labels)),
         context_{run_, store_, config.seed, measured_matmul_rate(options.device)} {
-    run_.begin(run_identity(config, store_));
+    run_.begin(run_identity(config, store_, options.dtype));
   }
 
   reward::DoubleLayerModel train() {
@@ -56,8 +58,8 @@ class DoubleLayerRun {
     assign_groups(router_data, model.router);
     for (size_t task = 0; task < config_.tasks.size(); ++task)
       if (!groups_[task].empty()) model.tasks.push_back(train_task(task));
-    model.save(config_.out / "model");
     write_linear();
+    model.save(config_.out / "model");  // what is there last says that all is there
     return model;
   }
 
@@ -74,8 +76,8 @@ class DoubleLayerRun {
  private:
   reward::TaskRouter train_task_router(const RouterData& data) {
     reward::TaskRouter router;
-    for (const data::TaskPoints& task : config_.tasks) router.labels.push_back(task.name);
-    const auto num_tasks = static_cast<int64_t>(config_.tasks.size());
+    const std::vector<int64_t> label_of_task = name_labels(router);
+    const auto num_tasks = std::ssize(router.labels);
     const uint64_t seed = hash_combine(config_.seed, hash64("router"));
     if (config_.router.form == "classifier") {
       router.kind = reward::RouterKind::Classifier;
@@ -96,9 +98,30 @@ class DoubleLayerRun {
         router.head_CD = new_head(base_->checkpoint, num_tasks, seed);
       }
     }
-    train_router(context_, "router", router, data.train, data.held_out, config_.router.train,
-                 config_.phase1.preference.token_budget);
+    const auto labelled = [&](std::vector<RouterExample> examples) {
+      for (RouterExample& example : examples) example.label = label_of_task[example.label];
+      return examples;
+    };
+    train_router(context_, "router", router, labelled(data.train), labelled(data.held_out),
+                 config_.router.train, config_.phase1.preference.token_budget);
     return router;
+  }
+
+  // Gives the router a label for each task that has data, and with it an inner model; the label of every
+  // task.
+  std::vector<int64_t> name_labels(reward::TaskRouter& router) const {
+    std::vector<int64_t> label_of_task(config_.tasks.size(), -1);
+    std::set<int64_t> with_data;
+    for (int64_t group = 0; group < store_.size(); ++group)
+      if (const int64_t task = task_index(config_.tasks, store_.task(group)); task >= 0)
+        with_data.insert(task);
+    if (with_data.empty())
+      fail("train", "no record has a task that a [[task]] names, expected some for the router to learn from");
+    for (const int64_t task : with_data) {
+      label_of_task[task] = std::ssize(router.labels);
+      router.labels.push_back(config_.tasks[task].name);
+    }
+    return label_of_task;
   }
 
   // Groups by task; those of an unknown task go where the router sends them.
@@ -114,7 +137,7 @@ class DoubleLayerRun {
       const Tensor best = router->logits(inputs).argmax(1);
       int64_t i = 0;
       for (const auto& [prompt, tokens] : router_data.unknown_tasks)
-        routed[prompt] = best[i++].item<int64_t>();
+        routed[prompt] = task_index(config_.tasks, router->labels[best[i++].item<int64_t>()]);
       log().info("{} prompts of unknown tasks were given one by the router", routed.size());
     }
     for (int64_t group = 0; group < store_.size(); ++group) {

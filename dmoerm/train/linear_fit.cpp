@@ -35,12 +35,23 @@ LinearFit fit_linear(const StateExamples& examples, const Tensor& head_KD, doubl
   const Tensor weight_E = torch::tensor(weight, as_double), margin_E = torch::tensor(margin, as_double);
   Tensor c_K = torch::zeros({num_experts}, as_double);
   const Tensor ridge_KK = torch::eye(num_experts, as_double) * l2;
+  const auto loss = [&](const Tensor& at_K) {
+    const Tensor loss_E = torch::softplus(margin_E - x_EK.mv(at_K));
+    return (0.5 * l2 * at_K.square().sum() + (weight_E * loss_E).sum()).item<double>();
+  };
+  // Newton's method. Where margins make the loss nearly flat at first, its step goes too far: it is halved
+  // until the loss falls by a part of what its slope promises (Armijo).
   for (int i = 0; i < 50; ++i) {
     const Tensor wrong_E = torch::sigmoid(margin_E - x_EK.mv(c_K));  // -d loss / d difference
     const Tensor gradient_K = l2 * c_K - x_EK.t().mv(weight_E * wrong_E);
     const Tensor curvature_E = weight_E * wrong_E * (1 - wrong_E);
     const Tensor hessian_KK = x_EK.t().mm(x_EK * curvature_E.unsqueeze(1)) + ridge_KK;
-    const Tensor step_K = torch::linalg_solve(hessian_KK, gradient_K);
+    Tensor step_K = torch::linalg_solve(hessian_KK, gradient_K);
+    const double before = loss(c_K), slope = step_K.dot(gradient_K).item<double>();
+    constexpr double kPart = 1e-4, kSmallest = 1e-6;
+    for (double length = 1; loss(c_K - step_K) > before - kPart * length * slope && length > kSmallest;
+         length /= 2)
+      step_K = step_K / 2;
     c_K = c_K - step_K;
     if (step_K.abs().max().item<double>() < 1e-10) break;
   }

@@ -76,15 +76,23 @@ void read_run_records(const RunConfig& config,
   while (reader.next(record)) use(record);
 }
 
-Json run_identity(const RunConfig& config, const data::GroupStore& store) {
+Json run_identity(const RunConfig& config, const data::GroupStore& store, torch::ScalarType dtype) {
   uint64_t labels = 0;
   for (const fs::path& file : config.labels) labels = hash_combine(labels, hash64(read_file(file)));
   Json base = Json::object();
   for (const auto& entry : fs::directory_iterator(config.base))
-    if (entry.is_regular_file() && entry.path().extension() == ".safetensors")
+    if (entry.is_regular_file() &&
+        (entry.path().extension() == ".safetensors" || entry.path().filename() == "config.json"))
       base[entry.path().filename().string()] = sha256_file(entry.path());
+  Json tasks = Json::array();
+  for (const data::TaskPoints& task : config.tasks)
+    tasks.push_back({{"name", task.name}, {"aliases", task.aliases}, {"points", task.points}});
   Json identity = config.settings;
-  identity.update({{"(data)", store.fingerprint()}, {"(labels)", labels}, {"(base)", base}});
+  identity.update({{"(data)", store.fingerprint()},
+                   {"(labels)", labels},
+                   {"(base)", base},
+                   {"(tasks)", tasks},
+                   {"(dtype)", c10::toString(dtype)}});
   return identity;
 }
 

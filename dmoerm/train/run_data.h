@@ -18,8 +18,9 @@ data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& t
 // Gives the records of every [[data]] table, one after another.
 void read_run_records(const RunConfig& config, const std::function<void(const data::PreferenceRecord&)>& use);
 
-// What must not change between a run's start and its resume: configuration, data, labels, base.
-Json run_identity(const RunConfig& config, const data::GroupStore& store);
+// What must not change between a run's start and its resume: configuration, tasks, data, labels, base, and
+// the type that its weights have.
+Json run_identity(const RunConfig& config, const data::GroupStore& store, torch::ScalarType dtype);
 
 // The distinct prompts as router inputs.
 struct RouterData {

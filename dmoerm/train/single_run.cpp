@@ -41,7 +41,7 @@ void train_single(const RunConfig& config, const RunOptions& options) {
   RunDirectory run(config.out, options.resume);
   const text::Tokenizer tokenizer = text::Tokenizer::load(config.base);
   const data::GroupStore store = load_run_data(config, tokenizer);
-  run.begin(run_identity(config, store));
+  run.begin(run_identity(config, store, options.dtype));
   StageContext context{run, store, config.seed, measured_matmul_rate(options.device)};
   models::Checkpoint base = models::load_checkpoint(config.base, {options.device, options.dtype});
 

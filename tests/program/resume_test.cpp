@@ -63,6 +63,9 @@ points = ["proactivity", "emotion_expression"]
 name = "text"
 points = ["expressiveness", "readability", "logic"]
 aliases = ["roleplay", "subj_qa", "obj_qa"]
+[[task]]
+name = "poems"  # of which there are no records
+points = ["logic"]
 )");
     ASSERT_EQ(wait_for(start({"pretrain", path("base.toml")})), 0);
     ASSERT_EQ(wait_for(start({"label", "--data", path("world/train.jsonl"), "--judge", "world", "--tasks",
@@ -163,6 +166,7 @@ TEST_F(ResumeTest, KilledInEveryPhaseEndsBitIdentical) {
     const auto whole = digests(directory_ / ("whole-" + form) / "model"),
                resumed = digests(directory_ / name / "model");
     EXPECT_GE(whole.size(), 7u);
+    EXPECT_FALSE(fs::exists(directory_ / name / "model" / "tasks" / "poems"));
     EXPECT_EQ(whole, resumed) << form;
   }
 }
@@ -191,6 +195,12 @@ TEST_F(ResumeTest, RefusesAChangedConfigurationAndASecondRunInItsPlace) {
   changed.insert(changed.end(), {"--set", "seed=9"});
   EXPECT_EQ(wait_for(start(changed)), 1);
   EXPECT_NE(read_file(directory_ / "log.txt").find("seed differs"), std::string::npos);
+
+  const std::string tasks = read_file(directory_ / "tasks.toml");
+  write("tasks.toml", tasks + "[[task]]\nname = \"more\"\npoints = [\"logic\"]\n");
+  EXPECT_EQ(wait_for(start(train_command("changed", "lora", true))), 1);
+  write("tasks.toml", tasks);
+  EXPECT_NE(read_file(directory_ / "log.txt").find("(tasks) differs"), std::string::npos);
 }
 
 }  // namespace

@@ -41,18 +41,25 @@ TEST(LinearFit, FindsTheWeightsThatMadeTheData) {
     EXPECT_NEAR(weights[k], truth[k], 0.12) << k;  // over four standard errors
 }
 
-TEST(LinearFit, GradientVanishesAtTheSolution) {
-  const StateExamples examples = random_states(300, {0.7, 0.3}, 2);
-  const double l2 = 0.05;
+class LinearFitMargin : public testing::TestWithParam<double> {};
+
+TEST_P(LinearFitMargin, GradientVanishesAtTheSolution) {
+  const double margin = GetParam();
+  StateExamples examples = random_states(300, {0.7, 0.3}, 2);
+  for (auto& edges : examples.train) edges[0].margin = margin;
+  const double l2 = 0.001;
   const LinearFit fit = fit_linear(examples, first_channel(2), l2);
   const Tensor s_RK = (examples.z_RKD.select(2, 0).to(torch::kFloat64) - fit.mean_K) / fit.std_K;
   const Tensor c_K = fit.coefficient_K.clone().requires_grad_(true);
   Tensor loss = 0.5 * l2 * c_K.square().sum();
   for (const auto& edges : examples.train)
-    loss = loss + torch::log1p(torch::exp(-(s_RK[edges[0].better] - s_RK[edges[0].worse]).dot(c_K))) / 300.0;
+    loss = loss +
+           torch::log1p(torch::exp(margin - (s_RK[edges[0].better] - s_RK[edges[0].worse]).dot(c_K))) / 300.0;
   loss.backward();
   EXPECT_LT(c_K.grad().abs().max().item<double>(), 1e-8);
 }
+
+INSTANTIATE_TEST_SUITE_P(Margins, LinearFitMargin, testing::Values(0.0, 3.0, 5.0, 20.0));
 
 // The aggregator that starts from the fit gives exactly its combination, up to a constant.
 TEST(LinearFit, AggregatorStartsAsTheCombination) {

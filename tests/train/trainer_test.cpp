@@ -39,9 +39,7 @@ class Mean : public Objective {
   int64_t at_once() const { return at_once_; }
 
  private:
-  void compute() const {
-    TORCH_CHECK_WITH(OutOfMemoryError, at_once_ <= fits_, "out of memory");
-  }
+  void compute() const { TORCH_CHECK_WITH(OutOfMemoryError, at_once_ <= fits_, "out of memory"); }
 
   Tensor value_ = torch::zeros({1});
   int64_t at_once_, fits_;
