@@ -74,6 +74,7 @@ void add_bon_command(CLI::App& app) {
   command->callback([flags] {
     auto scorer = flags->model.load();
     const auto pools = study::score_pools(*scorer, flags->data, flags->model.reader);
+    warn_of_changes(*scorer);
     const auto curve = metrics::best_of_n_curve(pools, flags->seed);
     const std::string what = fmt::format(
         "{} prompts, {} answers in the smallest pool. Unbiased estimates; [95% by bootstrap over prompts]. "

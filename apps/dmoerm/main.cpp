@@ -54,6 +54,8 @@ int main(int argc, char** argv) {
   add_model_command(app);
   try {
     app.parse(argc, argv);
+    std::cout.flush();
+    if (!std::cout) dmoerm::fail("write", "standard output cannot be written");
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::ParseError& error) {

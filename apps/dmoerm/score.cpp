@@ -32,13 +32,7 @@ reward::ScoreFileResult run(reward::RecordScorer& scorer, const ScoreFlags& flag
 }
 
 void report(const reward::RecordScorer& scorer, const reward::ScoreFileResult& result) {
-  const reward::ScorerCounts counts = scorer.counts();
-  const auto& encoded = counts.encoded;
-  if (encoded.prompts_cut + encoded.answers_cut > 0)
-    log().warn("too long: {} prompts and {} answers of {} sequences were cut", encoded.prompts_cut,
-               encoded.answers_cut, encoded.sequences);
-  if (counts.unknown_tasks > 0)
-    log().warn("{} records name a task that the model does not know; they were routed", counts.unknown_tasks);
+  warn_of_changes(scorer);
   if (result.bad == 0) return;
   log().error("{} of {} lines could not be scored; each has its error in the output", result.bad,
               result.lines);

@@ -52,4 +52,14 @@ std::unique_ptr<reward::RecordScorer> ScorerFlags::load() {
   return reward::load_scorer(model, scorer);
 }
 
+void warn_of_changes(const reward::RecordScorer& scorer) {
+  const reward::ScorerCounts counts = scorer.counts();
+  const auto& encoded = counts.encoded;
+  if (encoded.prompts_cut + encoded.answers_cut > 0)
+    log().warn("too long: {} prompts and {} answers of {} sequences were cut", encoded.prompts_cut,
+               encoded.answers_cut, encoded.sequences);
+  if (counts.unknown_tasks > 0)
+    log().warn("{} records name a task that the model does not know; they were routed", counts.unknown_tasks);
+}
+
 }  // namespace dmoerm::app

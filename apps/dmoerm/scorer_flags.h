@@ -20,4 +20,7 @@ struct ScorerFlags {
   std::unique_ptr<reward::RecordScorer> load();  // sets threads and device first
 };
 
+// Says how many sequences were cut, and how many records' tasks are not the model's.
+void warn_of_changes(const reward::RecordScorer& scorer);
+
 }  // namespace dmoerm::app

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "dmoerm/core/error.h"
 
@@ -26,6 +27,17 @@ fs::path temporary_beside(const fs::path& path) {
   fs::path target = path;
   if (!target.has_filename()) target = target.parent_path();  // "dir/" names "dir"
   return target.parent_path() / fmt::format(".{}.{}.{}.tmp", target.filename().string(), getpid(), counter++);
+}
+
+// Where a chain of links leads, so that the link stays and what it names is replaced.
+fs::path behind_links(fs::path path) {
+  std::error_code error;
+  constexpr int kMostLinks = 40;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path, error); ++i) {
+    const fs::path next = fs::read_symlink(path, error);
+    path = next.is_absolute() ? next : path.parent_path() / next;
+  }
+  return path;
 }
 
 void create_parent(const fs::path& path) {
@@ -58,16 +70,24 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   file.commit();
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+AtomicFile::AtomicFile(fs::path path) : path_(behind_links(std::move(path))) {
   create_parent(path_);
-  descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  struct stat info {};
+  const bool exists = stat(path_.c_str(), &info) == 0;
+  if (exists && !S_ISREG(info.st_mode)) {  // a device or a pipe is written to, not replaced
+    descriptor_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    temporary_ = temporary_beside(path_);
+    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  }
   if (descriptor_ < 0) fail("write", "cannot write {}: {}", path_.string(), std::strerror(errno));
+  if (exists && !temporary_.empty()) fchmod(descriptor_, info.st_mode & 07777);
 }
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   close(descriptor_);
-  unlink(temporary_.c_str());
+  if (!temporary_.empty()) unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(std::string_view bytes) {
@@ -80,6 +100,11 @@ void AtomicFile::write(std::string_view bytes) {
 }
 
 void AtomicFile::commit() {
+  if (temporary_.empty()) {
+    const int status = close(std::exchange(descriptor_, -1));
+    if (status != 0) fail("write", "cannot write {}: {}", path_.string(), std::strerror(errno));
+    return;
+  }
   if (fsync(descriptor_) != 0) fail("write", "cannot write {}: {}", path_.string(), std::strerror(errno));
   close(descriptor_);
   descriptor_ = -1;
@@ -102,6 +127,7 @@ AtomicDirectory::AtomicDirectory(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) path_ = path_.parent_path();
   temporary_ = temporary_beside(path_);
   create_parent(path_);
+  remove_tree(temporary_);  // of a process that was killed: in a container many have the same number
   fs::create_directories(temporary_);
 }
 

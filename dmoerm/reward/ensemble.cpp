@@ -7,6 +7,7 @@
 #include "dmoerm/core/json.h"
 #include "dmoerm/reward/gated_model.h"
 #include "dmoerm/reward/model_manifest.h"
+#include "dmoerm/text/chat_format.h"
 
 namespace dmoerm::reward {
 namespace {
@@ -91,6 +92,8 @@ ScorerCounts Ensemble::counts() const {
 Ensemble Ensemble::load(const fs::path& directory, const ScorerOptions& options) {
   const fs::path file = directory / kManifestFile;
   const std::string where = file.string();
+  if (options.raw)
+    fail(where, "found an ensemble, whose members are compared by their standardised rewards: no raw ones");
   const Json json = load_json(file);
   if (const auto format = json_field<int64_t>(json, "format", where); format != 1)
     fail(where, "\"format\" is {}, this program reads 1", format);
@@ -139,8 +142,16 @@ std::unique_ptr<RecordScorer> load_scorer(const fs::path& directory, const Score
   const std::string kind = is_model_directory(directory) ? kind_of(directory) : "";
   if (kind == "ensemble") return std::make_unique<Ensemble>(Ensemble::load(directory, options));
   if (kind == "gated") {
+    if (!options.adapter.empty() || options.label || options.raw || options.pool_transformers)
+      fail(directory.string(),
+           "found a gated model: an adapter, a label, rewards before mean and deviation, and the pooling of "
+           "transformers are for other models");
+    GatedParts parts = GatedModel::load(directory, options.load).parts();
+    if (!options.chat_format.empty()) parts.chat_format = options.chat_format;
+    text::ChatFormat::check_name(parts.chat_format);
+    if (options.max_tokens > 0) parts.max_tokens = options.max_tokens;
     const StatesOptions states{options.token_budget, options.share_prefix};
-    return std::make_unique<GatedModel>(GatedModel::load(directory, options.load).parts(), states);
+    return std::make_unique<GatedModel>(std::move(parts), states);
   }
   return std::make_unique<Scorer>(Scorer::load(directory, options));
 }

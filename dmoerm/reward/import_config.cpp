@@ -25,6 +25,11 @@ TaskEntry read_task(Config& table, const std::string& shared_base) {
         {expert.required<std::string>("point"), place(expert.required<std::string>("path"))});
   table.get("aggregator", task.aggregator);
   task.aggregator = place(task.aggregator);
+  task.label = kNoLabel;
+  table.get("label", task.label);
+  if (task.label != kNoLabel && task.label < 0) table.invalid("label", "a row of the base's head, from 0");
+  if (task.label != kNoLabel && !task.experts.empty())
+    table.invalid("label", "no label where a task has experts, which have heads of their own");
   table.get("sum", task.sum_weights);
   if (!task.aggregator.empty() && !task.sum_weights.empty())
     table.invalid("sum", "either an aggregator or a sum");

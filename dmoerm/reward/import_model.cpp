@@ -66,6 +66,15 @@ class PartCopier {
   fs::path target_;
 };
 
+// The only row of the base's head, where the config names none.
+void choose_label(TaskEntry& task, const models::Checkpoint& base) {
+  if (task.label != kNoLabel) return;
+  if (task.experts.empty() && base.score_weight.defined() && base.score_weight.size(0) > 1)
+    fail(task.base, "the head has {} labels, expected \"label\" to name one for task \"{}\"",
+         base.score_weight.size(0), task.name);
+  task.label = 0;
+}
+
 }  // namespace
 
 void import_model(const ImportConfig& config, const fs::path& directory) {
@@ -82,7 +91,12 @@ void import_model(const ImportConfig& config, const fs::path& directory) {
     if (!text::ChatFormat::find(manifest.chat_format, &*tokenizer))
       fail(tokenizer_path.string(), "found no chat template; {}", text::ChatFormat::how_to_name());
   }
-  DoubleLayerModel::assemble(manifest, "").check();  // here errors name the files that were given
+  DoubleLayerModel model = DoubleLayerModel::assemble(manifest, "");
+  for (size_t i = 0; i < manifest.tasks.size(); ++i) {
+    choose_label(manifest.tasks[i], model.tasks[i].base->checkpoint);
+    model.tasks[i].label = manifest.tasks[i].label;
+  }
+  model.check();  // here errors name the files that were given
 
   AtomicDirectory target(directory);
   const PartCopier copier(target.path());

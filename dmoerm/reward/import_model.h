@@ -9,6 +9,8 @@
 
 namespace dmoerm::reward {
 
+inline constexpr int64_t kNoLabel = -1;  // of a task whose config names no label
+
 struct ImportConfig {
   ModelManifest parts;              // with the paths where the parts lie now
   std::filesystem::path tokenizer;  // "": that of the first task's base, if it has one

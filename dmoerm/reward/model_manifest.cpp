@@ -103,6 +103,8 @@ ModelManifest ModelManifest::load(const fs::path& directory) {
   const fs::path file = directory / kManifestFile;
   const std::string where = file.string();
   const Json json = load_json(file);
+  if (const auto kind = json_field<std::string>(json, "kind", where); kind == "ensemble" || kind == "gated")
+    fail(where, "found a model of kind \"{}\", expected one of tasks", kind);
   check_keys(json, {"format", "kind", "chat_format", "max_tokens", "router", "tasks", "sha256"}, where);
   if (const auto format = json_field<int64_t>(json, "format", where); format != kFormat)
     fail(where, "\"format\" is {}, this program reads {}", format, kFormat);

@@ -17,10 +17,16 @@ struct Line {
   std::string error;  // "": the next record of the window
 };
 
-// The id of a line that is no record, where one can be read.
+// The id of a line that is no record, where one can be read: a text, as a record's.
 Json id_of(const std::string& text) {
-  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return json.is_object() ? json.value("id", Json()) : Json();
+  try {
+    const Json json = parse_json(text, "line");
+    const auto id = json.is_object() ? json.find("id") : json.end();
+    if (id == json.end() || !(id->is_string() || id->is_number_integer())) return {};
+    return id->is_string() ? *id : Json(id->dump());
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 std::string error_line(const Json& id, const std::string& error) {

@@ -65,6 +65,8 @@ Scorer::Scorer(DoubleLayerModel model, ScorerOptions options)
       options_(std::move(options)),
       encoder_(model_.tokenizer, encode_options(model_, options_)) {
   model_.check();
+  if (options_.raw && model_.router && model_.router->top > 1)
+    fail("score", "the router mixes the rewards of {} tasks, which raw ones cannot be", model_.router->top);
 }
 
 data::PromptGroup Scorer::encode(const data::PreferenceRecord& record, const InnerModel& inner) {
@@ -167,19 +169,26 @@ std::vector<RecordScore> Scorer::score_as(std::span<const data::PreferenceRecord
 }
 
 std::vector<std::vector<double>> Scorer::route(std::span<const data::PreferenceRecord> records) {
+  std::vector<std::string> errors;
+  return route(records, errors);
+}
+
+std::vector<std::vector<double>> Scorer::route(std::span<const data::PreferenceRecord> records,
+                                               std::vector<std::string>& errors) {
   if (!model_.router) fail("score", "the model has no router");
   std::vector<std::vector<double>> probabilities(records.size());
+  errors.assign(records.size(), "");
   std::vector<std::vector<int32_t>> inputs;
   std::vector<size_t> routed;
   for (size_t i = 0; i < records.size(); ++i) {
     try {
       auto input = encoder_.encode_router_input(records[i]);
       check_ids(input, model_.router->decoder());
-      if (input.empty()) continue;
+      if (input.empty()) fail("score", "the record cannot be routed: no token of it can be read");
       inputs.push_back(std::move(input));
       routed.push_back(i);
-    } catch (const Error&) {
-      // Stays empty: the record has neither ids nor a tokenizer for its text.
+    } catch (const Error& error) {
+      errors[i] = error.what();
     }
   }
   const Tensor logits_NC = model_.router->logits(inputs, {options_.token_budget, options_.share_prefix});
@@ -210,12 +219,13 @@ std::vector<RecordScore> Scorer::score(std::span<const data::PreferenceRecord> r
     }
   }
   if (!to_route.empty()) {
-    auto probabilities = route(to_route);
+    std::vector<std::string> errors;
+    auto probabilities = route(to_route, errors);
     for (size_t n = 0; n < places.size(); ++n) {
       RecordScore& result = results[places[n]];
       result.task_probs = std::move(probabilities[n]);
       if (result.task_probs.empty())
-        result.error = "[score] the record cannot be routed: no token of it can be read";
+        result.error = errors[n];
       else
         inners[places[n]] = model_.find(model_.router->labels[best_label(result.task_probs)]);
     }

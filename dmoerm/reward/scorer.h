@@ -40,6 +40,9 @@ class Scorer : public RecordScorer {
   // The router's probabilities [C] of each record; Error when the model has none. Empty where it cannot be
   // routed.
   std::vector<std::vector<double>> route(std::span<const data::PreferenceRecord> records);
+  // The same; `errors`: why a record cannot be routed.
+  std::vector<std::vector<double>> route(std::span<const data::PreferenceRecord> records,
+                                         std::vector<std::string>& errors);
 
   const DoubleLayerModel* double_layer() const override { return &model_; }
   const DoubleLayerModel& model() const { return model_; }

@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <zlib.h>
 #include <zstd.h>
+
+#include <thread>
 
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/json.h"
@@ -46,6 +49,43 @@ TEST_F(FileTest, AtomicFileAppearsWholeOrNotAtAll) {
   EXPECT_EQ(read_file(path), "new");
   EXPECT_EQ(std::distance(fs::directory_iterator(path.parent_path()), fs::directory_iterator()), 1)
       << "no temporary is left";
+}
+
+TEST_F(FileTest, AtomicFileKeepsLinksModesAndPipes) {
+  const fs::path file = directory_ / "file", link = directory_ / "link", lost = directory_ / "lost";
+  write_file_atomically(file, "old");
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("file", link);
+  fs::create_symlink("not there yet", lost);
+  write_file_atomically(link, "new");
+  write_file_atomically(lost, "there");
+  EXPECT_TRUE(fs::is_symlink(link) && fs::is_symlink(lost));
+  EXPECT_EQ(read_file(file), "new");
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(read_file(directory_ / "not there yet"), "there");
+
+  const fs::path pipe = directory_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string read;
+  std::thread reader([&] { read = read_file(pipe); });
+  write_file_atomically(pipe, "through");
+  reader.join();
+  EXPECT_EQ(read, "through");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_THROW(AtomicFile{directory_}, Error);  // a folder
+}
+
+TEST_F(FileTest, AtomicDirectoryHoldsNothingOfAKilledProcess) {
+  fs::path temporary;
+  { temporary = AtomicDirectory(directory_ / "model").path(); }
+  // The next one has the next number, or in another process the same.
+  const std::string name = temporary.filename().string();
+  const int number = std::stoi(name.substr(name.rfind('.', name.size() - 5) + 1)) + 1;
+  const fs::path next = directory_ / fmt::format(".model.{}.{}.tmp", getpid(), number);
+  write_file_atomically(next / "left over", "x");  // takes a number too
+  fs::rename(next, directory_ / fmt::format(".model.{}.{}.tmp", getpid(), number + 1));
+  AtomicDirectory directory(directory_ / "model");
+  EXPECT_TRUE(fs::is_empty(directory.path()));
 }
 
 TEST_F(FileTest, AtomicDirectoryReplacesTheOldOne) {

@@ -36,5 +36,16 @@ TEST(UsageTest, IdleThreadsSleepWhereMatricesAreMultiplied) {
   EXPECT_THAT(run_shell(show + " data --help 2>&1").output, testing::Not(HasSubstr("GOMP_SPINCOUNT = '0'")));
 }
 
+// A stream is read once, and output that is lost is an error.
+TEST(UsageTest, BestOfNReadsAStreamAndSaysThatItCannotWrite) {
+  const std::string model = std::string(DMOERM_TEST_DATA) + "/llama-seq";
+  const std::string bon = "echo '{\"prompt_ids\": [5], \"response_ids\": [[6], [7]], \"gold\": [5, 1]}' | " +
+                          kProgram + " bon --json --model " + model + " --data - ";
+  const ProgramResult result = run_shell(bon + "2>/dev/null");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.output, HasSubstr("3.0"));  // the mean of both, best of one
+  EXPECT_EQ(run_shell(bon + "2>/dev/null >/dev/full").status, 1);
+}
+
 }  // namespace
 }  // namespace dmoerm

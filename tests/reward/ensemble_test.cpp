@@ -53,6 +53,11 @@ TEST(Ensemble, SavesAndLoads) {
   Ensemble::save(directory.path() / "ensemble", {"../model", "../model"}, members, rule);
   const auto loaded = load_scorer(directory.path() / "ensemble");
   Ensemble expected(members, rule);
+  ScorerOptions raw;
+  raw.raw = true;
+  EXPECT_THAT(error_of([&] { load_scorer(directory.path() / "ensemble", raw); }), HasSubstr("no raw ones"));
+  EXPECT_THAT(error_of([&] { DoubleLayerModel::load(directory.path() / "ensemble"); }),
+              HasSubstr("kind \"ensemble\""));
   const auto records = some_records();
   const auto scores = loaded->score(records), wanted = expected.score(records);
   for (size_t i = 0; i < records.size(); ++i) EXPECT_EQ(scores[i].rewards, wanted[i].rewards);
@@ -82,6 +87,9 @@ TEST(Ensemble, NeedsMembers) {
 TEST(SoftRouting, MixesTheBestTasks) {
   DoubleLayerModel model = tiny_model();
   model.router->top = 2;
+  ScorerOptions raw;
+  raw.raw = true;
+  EXPECT_THAT(error_of([&] { Scorer(model, raw); }), HasSubstr("which raw ones cannot be"));
   Scorer soft(model), hard(tiny_model());
   std::vector<data::PreferenceRecord> records = some_records();
   const auto named = soft.score(records), same = hard.score(records);

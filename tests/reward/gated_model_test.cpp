@@ -133,6 +133,17 @@ TEST(GatedModel, SavesAndLoadsBitEqual) {
   EXPECT_EQ(all_numbers(read), all_numbers(model));
   EXPECT_EQ(read.parts().objectives, model.parts().objectives);
   EXPECT_EQ(read.parts().max_tokens, 64);
+  ScorerOptions options;
+  options.max_tokens = 3;
+  std::vector<data::PreferenceRecord> records = {ids_record({5, 6, 7, 8}, {{9, 10}})};
+  const auto scorer = load_scorer(path, options);
+  scorer->score(records);
+  EXPECT_EQ(scorer->counts().encoded.prompts_cut, 1);
+  options.chat_format = "nonsense";
+  EXPECT_THAT(error_of([&] { load_scorer(path, options); }), HasSubstr("nonsense"));
+  options = {};
+  options.label = 0;
+  EXPECT_THAT(error_of([&] { load_scorer(path, options); }), HasSubstr("found a gated model"));
   for (const auto& entry : fs::recursive_directory_iterator(directory.path())) {
     const auto kind = entry.path().extension();
     EXPECT_TRUE(entry.is_directory() || kind == ".json" || kind == ".safetensors") << entry.path();

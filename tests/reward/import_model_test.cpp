@@ -122,6 +122,21 @@ TEST_F(ImportTest, KindFollowsFromTheParts) {
   EXPECT_EQ(DoubleLayerModel::load(at("per_task")).kind, "per_task");
 }
 
+TEST_F(ImportTest, AHeadOfSeveralLabelsNeedsOne) {
+  config_ = fmt::format("base = \"{}\"\n[[task]]\nname = \"a\"\nlabel = 2\n",
+                        fixture("qwen2_labels3-seq").string());
+  EXPECT_THAT(error_with("label = 2\n", ""), HasSubstr("3 labels, expected \"label\""));
+  EXPECT_THAT(error_with("label = 2", "label = 3"), HasSubstr("label 3"));
+  EXPECT_THAT(error_with("label = 2", "label = -2"), HasSubstr("from 0"));
+  import_to(at("out"));
+  ScorerOptions options;
+  options.label = 2;
+  const auto record = ids_record({5, 6}, {{7}, {8, 9}});
+  const auto imported = Scorer::load(at("out")).score({&record, 1});
+  const auto plain = Scorer::load(fixture("qwen2_labels3-seq"), options).score({&record, 1});
+  EXPECT_EQ(imported[0].rewards, plain[0].rewards);
+}
+
 TEST_F(ImportTest, MistakesOfTheConfigurationAreNamed) {
   prepare(RouterKind::Head);
   EXPECT_THAT(error_with("max_tokens", "max_token"), HasSubstr("did you mean \"max_tokens\""));

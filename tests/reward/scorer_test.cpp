@@ -172,14 +172,16 @@ TEST(Scorer, ARecordThatCannotBeScoredHarmsNoOther) {
                                                        ids_record({-1}, {{3}}, "chat"),
                                                        ids_record({}, {{}}, "chat"),
                                                        chat_record("to be routed", {"a"}),
-                                                       ids_record({1}, {}, "chat")};
+                                                       ids_record({1}, {}, "chat"),
+                                                       ids_record({999}, {{3}})};
   const auto scores = scorer.score(records);
   EXPECT_THAT(scores[0].error, HasSubstr("tokenizer"));
   EXPECT_EQ(scores[1].error, "");
   EXPECT_THAT(scores[2].error, HasSubstr("token id 640"));
   EXPECT_THAT(scores[3].error, HasSubstr("token id -1"));
   EXPECT_THAT(scores[4].error, HasSubstr("without any token"));
-  EXPECT_THAT(scores[5].error, HasSubstr("cannot be routed"));
+  EXPECT_THAT(scores[5].error, HasSubstr("tokenizer"));
+  EXPECT_THAT(scores[7].error, HasSubstr("token id 999"));
   EXPECT_EQ(scores[6].error, "");
   EXPECT_TRUE(scores[6].rewards.empty());
   const auto expected = Scorer(tiny_model()).score({&records[1], 1});
@@ -250,6 +252,19 @@ TEST(ScoreFile, OneLineForEachLineInOrder) {
   EXPECT_THAT(lines[3]["error"].get<std::string>(), HasSubstr("token id 999"));
   EXPECT_EQ(lines[4]["task_probs"].size(), 2u);
   EXPECT_EQ(lines[4]["rewards"].size(), 2u);
+}
+
+TEST(ScoreFile, ALineOfAnyDepthHarmsNoOther) {
+  Scorer scorer(tiny_model());
+  const std::string deep = "{\"id\": " + std::string(200000, '[') + std::string(200000, ']') + "}";
+  const auto lines =
+      score_lines(scorer, deep + "\n{\"id\": 7, \"prompt\": 5}\n{\"id\": 8, \"prompt_ids\": [5], " +
+                              "\"response_ids\": [[7]]}\n");
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_TRUE(lines[0]["id"].is_null());
+  EXPECT_EQ(lines[1]["id"], "7");  // as the id of a record
+  EXPECT_EQ(lines[2]["id"], "8");
+  EXPECT_EQ(lines[2]["rewards"].size(), 1u);
 }
 
 TEST(ScoreFile, NumbersRoundTripAndAClassifierHasNoExperts) {
