@@ -15,6 +15,29 @@ size_t next_space_word(std::string_view text, std::string_view space, size_t fro
   return std::string_view::npos;
 }
 
+// Oniguruma, which Hugging Face reads these with, knows sets inside a character class and their intersection;
+// PCRE2 would take the signs for characters, without a word.
+void refuse_set_operations(const std::string& pattern, const std::string& where) {
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const std::string_view rest = std::string_view(pattern).substr(i);
+    if (rest[0] == '\\') {
+      ++i;
+    } else if (in_class && (rest.starts_with("&&") || (rest[0] == '[' && !rest.starts_with("[:")))) {
+      fail(where, "\"{}\" holds sets inside a character class, expected none: they are not supported",
+           pattern);
+    } else if (rest.starts_with("[:") && in_class) {
+      i = std::min(pattern.find(":]", i), pattern.size() - 2) + 1;
+    } else if (rest[0] == '[') {
+      in_class = true;
+      if (rest.starts_with("[^")) ++i;
+      if (i + 1 < pattern.size() && pattern[i + 1] == ']') ++i;  // a character where it stands first
+    } else if (rest[0] == ']') {
+      in_class = false;
+    }
+  }
+}
+
 }  // namespace
 
 Split Split::from_json(const Json& json, const std::string& where) {
@@ -30,6 +53,7 @@ Split Split::from_json(const Json& json, const std::string& where) {
   const Json& pattern = json_member(json, "pattern", where);
   const bool is_regex = pattern.is_object() && pattern.contains("Regex");
   const auto text = json_field<std::string>(pattern, is_regex ? "Regex" : "String", where);
+  if (is_regex) refuse_set_operations(text, where);
   return Split(Regex(is_regex ? text : Regex::escaped(text), where), behavior->second,
                json_field_or(json, "invert", false, where));
 }

@@ -21,6 +21,24 @@ Strings split(const Json& json, const std::string& text, bool first = true) {
 }
 
 // As documented for Hugging Face `tokenizers`: "the-final--countdown", split at '-'.
+TEST(PreTokenizer, SetsInsideACharacterClassAreRefused) {
+  const auto error_of_pattern = [](const std::string& pattern) -> std::string {
+    try {
+      PreTokenizer::from_json(
+          {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}}, "file");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  for (const std::string pattern :
+       {R"([\p{L}&&[^\p{Han}]]+)", R"([a[b]])", R"(x[^&&a])", R"([[:alpha:]&&a])"})
+    EXPECT_NE(error_of_pattern(pattern).find("sets inside a character class"), std::string::npos) << pattern;
+  for (const std::string pattern : {R"([\[&]&&[a-z])", R"([]&]+[^]x]|[[:alpha:]]&&)", R"(\[a[b]&&)",
+                                    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"})
+    EXPECT_EQ(error_of_pattern(pattern), "");
+}
+
 TEST(PreTokenizer, SplitBehaviors) {
   const auto with = [](const char* behavior, bool invert = false) {
     return split(
