@@ -61,6 +61,8 @@ std::string LabelSummary::to_text() const {
     text += fmt::format("{} labels are not finished: {} calls were not asked\n", open_labels, unasked_calls);
   if (failed_calls > 0)
     text += fmt::format("{} calls failed; --retry-failed asks them again\n", failed_calls);
+  if (failed_before > 0)
+    text += fmt::format("{} labels failed in earlier runs; --retry-failed asks them again\n", failed_before);
   if (repeated_records > 0)
     text += fmt::format("{} records stood in the data before: skipped\n", repeated_records);
   for (const auto& [task, count] : unknown_tasks)

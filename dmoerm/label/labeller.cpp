@@ -98,6 +98,7 @@ class Labeller {
   void make(const OpenLabel& wanted) {
     if (const auto known = store_.find(wanted.label)) {
       ++summary_.reused_labels;
+      summary_.failed_before += known->failed();
       for (const Order order : {Order::AB, Order::BA})
         for (int64_t vote = 0; vote < options_.votes; ++vote)
           judge_.already_answered(wanted.question(order, vote));

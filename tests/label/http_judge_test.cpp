@@ -140,7 +140,9 @@ TEST_F(HttpJudgeTest, GivesUpAfterTheAttemptsAndAsksAgainOnlyWhenTold) {
     EXPECT_EQ(call.value("text", ""),
               call["answer"] == "failed" ? "10 attempts, the last: HTTP 500: down" : "");
   broken = false;
-  EXPECT_EQ(label(server).calls, 0);  // final
+  const LabelSummary reused = label(server);
+  EXPECT_EQ(reused.calls, 0);  // final
+  EXPECT_THAT(reused.to_text(), HasSubstr("1 labels failed in earlier runs; --retry-failed"));
   LabelRun again = small_run(server);
   again.retry_failed = true;
   EXPECT_EQ(label_files(again).calls, 1);  // only the call that failed
