@@ -154,6 +154,7 @@ void add_stats_command(CLI::App& parent) {
   auto text = std::make_shared<std::string>("raw");
   command->add_option("--labels", options->labels, "LABELS.jsonl files")->required();
   command->add_option("--data", options->data, "The labelled preference files, for the human ranks");
+  command->add_flag("--skip-bad", options->reader.skip_bad, "As for label");
   command->add_option("--judge", options->judge, "Labels of this judge only");
   command->add_option("--text", *text, "As for label")
       ->check(CLI::IsMember({"raw", "turn"}))

@@ -119,7 +119,10 @@ Config Config::parse(std::string_view text, std::string name, const std::vector<
   if (const auto* vars = node->table.get_as<toml::table>("vars")) {
     for (auto&& [key, value] : *vars) {
       if (!value.is_string()) fail(node->file, "vars.{} must be a string", std::string(key.str()));
-      variables[std::string(key.str())] = value.as_string()->get();
+      std::string& variable = variables[std::string(key.str())] = value.as_string()->get();
+      if (variable.find("${") != std::string::npos)
+        fail(node->file, "vars.{} is \"{}\", expected text without another variable", std::string(key.str()),
+             variable);
     }
   }
   expand(node->table, variables, node->file);

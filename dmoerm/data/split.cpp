@@ -18,6 +18,9 @@ PromptSplit::PromptSplit(std::string salt, std::vector<SplitPart> parts)
   for (const SplitPart& part : parts_) {
     if (!(part.share > 0))
       fail("split", "the share of \"{}\" is {}, expected more than 0", part.name, part.share);
+    if (part.name.empty() || part.name == "." || part.name == ".." ||
+        part.name.find('/') != std::string::npos)
+      fail("split", "a part is called \"{}\", expected a name that a file can have", part.name);
     if (!names.insert(part.name).second) fail("split", "the part \"{}\" is named twice", part.name);
     sum += part.share;
   }

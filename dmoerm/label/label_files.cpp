@@ -54,6 +54,8 @@ void check(const LabelRun& run, const std::string& judge) {
   if (modes > 1) fail("label", "give one of a dry run, request files to write and result files to read");
   if (judge != "http" && modes > 0)
     fail("label", "only a model behind an API has requests to count or write: give --model");
+  if (judge != "http" && !run.http.endpoint.empty())
+    fail("label", "an endpoint goes with a model behind it, found the judge \"{}\": give --model", judge);
   if (judge == "http" && modes == 0 && run.http.endpoint.empty())
     fail("label", "the API's address is missing: give --endpoint, for example https://api.openai.com/v1");
   if (judge == "http" && run.options.votes > 1 && run.chat.temperature == 0)

@@ -33,7 +33,7 @@ struct LabelSummary {
   std::vector<std::pair<std::pair<std::string, std::string>, LabelCounts>> points;
   LabelCounts total;
   int64_t records = 0, calls = 0, failed_calls = 0, reused_labels = 0;
-  int64_t failed_before = 0;  // of the reused ones
+  int64_t failed_before = 0;                     // of the reused ones
   int64_t unasked_calls = 0, open_labels = 0;    // not asked, so not in the store
   int64_t repeated_records = 0;                  // the same id, prompt and answers once more: skipped
   std::map<std::string, int64_t> unknown_tasks;  // records skipped

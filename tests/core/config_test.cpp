@@ -84,6 +84,8 @@ TEST(Config, VariablesAndOverrides) {
   EXPECT_EQ(rate, 0.25);
   EXPECT_EQ(rank, 7);
   EXPECT_THAT(error_of([] { Config::parse("file = '${nope}'"); }), HasSubstr("unknown variable"));
+  EXPECT_THAT(error_of([] { Config::parse("[vars]\na = 'x'\nb = '${a}/y'"); }),
+              HasSubstr("vars.b is \"${a}/y\", expected text without another variable"));
   EXPECT_THAT(error_of([] { Config::parse("", "run.toml", {"novalue"}); }), HasSubstr("key=value"));
 }
 

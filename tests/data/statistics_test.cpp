@@ -61,6 +61,8 @@ TEST(Split, BadSharesAreErrors) {
   EXPECT_THROW(PromptSplit("s", {}), Error);
   EXPECT_THROW(PromptSplit("s", {{"a", 0.5}}), Error);
   EXPECT_THROW(PromptSplit("s", {{"a", 0.5}, {"a", 0.5}}), Error);
+  for (const std::string name : {"../a", "/tmp/a", "..", ""})
+    EXPECT_THROW(PromptSplit("s", {{name, 1}}), Error) << name;
   EXPECT_THROW(PromptSplit("s", {{"a", -0.5}, {"b", 1.5}}), Error);
   EXPECT_THROW(PromptSplit("s", {{"a", NAN}, {"b", 1}}), Error);
 }

@@ -401,6 +401,7 @@ TEST_F(HttpJudgeTest, RefusesSettingsThatMakeNoSense) {
     EXPECT_FALSE(fs::exists(run.out));
   };
   refuses([](LabelRun& run) { run.http.endpoint = ""; }, "give --endpoint");
+  refuses([](LabelRun& run) { run.judge = "builtin"; }, "an endpoint goes with a model");
   refuses([](LabelRun& run) { run.http.endpoint = "ftp://x"; }, "is no address");
   for (const char* endpoint : {"https://user:word@x/v1", "user:word@x/v1", "ftp://user:word@x"}) {
     const auto change = [&](LabelRun& run) { run.http.endpoint = endpoint; };
