@@ -6,7 +6,7 @@
 
 namespace dmoerm::bench {
 
-// With random A and B, on q and v.
+// On q and v, both factors random (a new expert's B is zero, which would hide errors).
 std::vector<models::Adapter> draw_adapters(const nn::Decoder& decoder, const Setting& setting, int64_t count);
 nn::ExpertSet draw_experts(const nn::Decoder& decoder, const Setting& setting, int64_t count);
 

@@ -10,7 +10,6 @@
 #include "bench/end_to_end/packed_flops.h"
 #include "dmoerm/core/error.h"
 #include "dmoerm/reward/scorer.h"
-#include "dmoerm/reward/sequence_scores.h"
 
 namespace dmoerm::bench {
 namespace {
