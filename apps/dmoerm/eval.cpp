@@ -40,6 +40,19 @@ std::string leaderboard(const metrics::RewardBenchScores& scores) {
   return fmt::format("RewardBench: {}\n", fmt::join(parts, ", "));
 }
 
+void print(const EvalFlags& flags, const metrics::Evaluation& result,
+           const metrics::RewardBenchScores* scores) {
+  if (flags.json) {
+    Json json = result.to_json(flags.evaluation.seed);
+    if (scores) json["reward_bench"] = scores->summary();
+    std::cout << dump_json(json, 2) << std::endl;
+  } else {
+    std::cout << result.to_table(flags.evaluation.seed) << notes(result);
+    if (scores) std::cout << leaderboard(*scores);
+    std::cout.flush();
+  }
+}
+
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
@@ -65,20 +78,17 @@ void add_eval_command(CLI::App& app) {
         rows.push_back({record.task, rewards, record.ranks, record.id});
       };
     const auto result = metrics::evaluate(*scorer, flags->evaluation);
+    if (flags->reward_bench.empty()) return print(*flags, result, nullptr);
     std::optional<metrics::RewardBenchScores> scores;
-    if (!flags->reward_bench.empty()) {
+    try {
       scores = metrics::reward_bench(rows);
-      write_file_atomically(flags->reward_bench,
-                            dump_json(scores->to_json(flags->model.model.string()), 2) + "\n");
+    } catch (const Error&) {  // rows that are not RewardBench's: the evaluation holds all the same
+      print(*flags, result, nullptr);
+      throw;
     }
-    if (flags->json) {
-      Json json = result.to_json(flags->evaluation.seed);
-      if (scores) json["reward_bench"] = scores->summary();
-      std::cout << dump_json(json, 2) << "\n";
-    } else {
-      std::cout << result.to_table(flags->evaluation.seed) << notes(result);
-      if (scores) std::cout << leaderboard(*scores);
-    }
+    print(*flags, result, &*scores);
+    write_file_atomically(flags->reward_bench,
+                          dump_json(scores->to_json(flags->model.model.string()), 2) + "\n");
   });
 }
 

@@ -24,6 +24,10 @@ constexpr const char* kLabelExamples = R"(Examples:
   dmoerm label tasks --language zh > tasks.toml                 # the built-in prompts, to edit
 Stopped or killed, the same command asks only what is missing.)";
 
+// Options of these groups are for a model behind an API alone.
+constexpr const char* kModelGroup = "A model behind an API";
+constexpr const char* kRequestGroup = "Requests";
+
 // What is parsed as text and turned into the run's settings.
 struct LabelFlags {
   label::LabelRun run;
@@ -61,86 +65,98 @@ void add_data_options(CLI::App& command, LabelFlags& flags) {
 
 void add_prompt_options(CLI::App& command, LabelFlags& flags) {
   label::ChatOptions& chat = flags.run.chat;
-  const std::string group = "A model behind an API";
   command.add_option("--endpoint", flags.run.http.endpoint, "Base address of an OpenAI-compatible API")
-      ->group(group);
+      ->group(kModelGroup);
   command.add_option("--model", chat.model, "Name of the model; also the judge's name in the labels")
-      ->group(group);
+      ->group(kModelGroup);
   command
       .add_option("--language", flags.run.language,
                   "Of the built-in prompts (default: the tasks file's, else en)")
       ->check(CLI::IsMember({"en", "zh"}))
-      ->group(group);
-  command.add_option("--system", chat.system, "System message")->group(group);
-  command.add_option("--temperature", chat.temperature, "Of sampling")->capture_default_str()->group(group);
+      ->group(kModelGroup);
+  command.add_option("--system", chat.system, "System message")->group(kModelGroup);
+  command.add_option("--temperature", chat.temperature, "Of sampling")
+      ->capture_default_str()
+      ->group(kModelGroup);
   command.add_option("--max-tokens", chat.max_tokens, "Tokens of an answer")
       ->capture_default_str()
-      ->group(group);
+      ->group(kModelGroup);
   command
       .add_option("--max-answer-characters", chat.max_answer_characters,
                   "Longer replies are cut in the prompt, marked and counted; 0: never")
       ->capture_default_str()
-      ->group(group);
+      ->group(kModelGroup);
   command
       .add_option("--extra-body", flags.extra_body,
                   "JSON object merged into every request; null removes a key, for example "
                   "'{\"max_tokens\": null, \"max_completion_tokens\": 500}'")
-      ->group(group);
+      ->group(kModelGroup);
   command
       .add_option("--tokenizer", chat.tokenizer,
                   "Hugging Face tokenizer to count tokens with (default: estimated)")
-      ->group(group);
+      ->group(kModelGroup);
 }
 
 void add_request_options(CLI::App& command, LabelFlags& flags) {
   label::LabelRun& run = flags.run;
-  const std::string group = "Requests";
   command
       .add_option("--key-env", run.key_variable,
                   "Variable that holds the key (default: OPENAI_API_KEY if it is set)")
-      ->group(group);
-  command.add_option("--key-file", run.key_file, "File that holds the key")->group(group);
+      ->group(kRequestGroup);
+  command.add_option("--key-file", run.key_file, "File that holds the key")->group(kRequestGroup);
   command.add_option("--concurrency", run.http.concurrency, "Requests in flight")
       ->capture_default_str()
-      ->group(group);
+      ->group(kRequestGroup);
   command.add_option("--timeout", run.http.timeout, "Seconds for a request")
       ->capture_default_str()
-      ->group(group);
+      ->group(kRequestGroup);
   command
       .add_option("--attempts", run.http.retry.attempts,
                   "Attempts of a request that meets 408, 429, 5xx, a broken answer or no connection")
       ->capture_default_str()
-      ->group(group);
+      ->group(kRequestGroup);
   command.add_option("--requests-per-minute", run.http.requests_per_minute, "0: no limit")
       ->capture_default_str()
-      ->group(group);
+      ->group(kRequestGroup);
   command
       .add_option("--tokens-per-minute", run.http.tokens_per_minute,
                   "0: no limit; a request counts its prompt and --max-tokens")
       ->capture_default_str()
-      ->group(group);
-  command.add_option("--price-in", run.http.prices.prompt, "Price of a million prompt tokens")->group(group);
+      ->group(kRequestGroup);
+  command.add_option("--price-in", run.http.prices.prompt, "Price of a million prompt tokens")
+      ->group(kRequestGroup);
   command.add_option("--price-out", run.http.prices.completion, "Price of a million completion tokens")
-      ->group(group);
+      ->group(kRequestGroup);
   command
       .add_option(
           "--budget", run.http.budget,
           "Stop before all runs on --out together have cost more; requests in flight count at their most")
-      ->group(group);
+      ->group(kRequestGroup);
   command.add_flag("--dry-run", run.dry_run, "Count requests, tokens and cost; ask and write nothing")
-      ->group(group);
-  command.add_flag("--keep-raw", run.keep_raw, "Keep the model's whole answers in LABELS.raw")->group(group);
+      ->group(kRequestGroup);
+  command.add_flag("--keep-raw", run.keep_raw, "Keep the model's whole answers in LABELS.raw")
+      ->group(kRequestGroup);
   command
       .add_option("--write-batch", run.write_batch,
                   "Write batch request files into this folder instead of asking")
-      ->group(group);
+      ->group(kRequestGroup);
   command.add_option("--read-batch", run.read_batch, "Read batch result and error files, in any order")
-      ->group(group);
+      ->group(kRequestGroup);
 }
 
-void run_label(LabelFlags& flags) {
+void check_unused(const CLI::App& command, const label::LabelRun& run) {
+  const std::string judge = label::judge_name(run);
+  if (judge == "http") return;
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0 && (option->get_group() == kModelGroup || option->get_group() == kRequestGroup))
+      fail("label", "{} is for a model behind an API, found the judge \"{}\": give --model",
+           option->get_name(), judge);
+}
+
+void run_label(const CLI::App& command, LabelFlags& flags) {
   if (flags.run.data.empty()) throw CLI::RequiredError("--data");
   if (flags.run.out.empty()) throw CLI::RequiredError("--out");
+  check_unused(command, flags.run);
   flags.run.reader.text_as_turn = flags.text == "turn";
   if (!flags.extra_body.empty()) flags.run.chat.extra_body = parse_json(flags.extra_body, "--extra-body");
   std::cout << label::label_files(flags.run).to_text();
@@ -194,7 +210,7 @@ void add_label_command(CLI::App& app) {
   add_tasks_command(*command);
   command->footer(kLabelExamples);
   command->callback([command, flags] {
-    if (command->get_subcommands().empty()) run_label(*flags);
+    if (command->get_subcommands().empty()) run_label(*command, *flags);
   });
 }
 

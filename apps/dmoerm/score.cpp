@@ -18,10 +18,16 @@ struct ScoreFlags {
 
 reward::ScoreFileResult run(reward::RecordScorer& scorer, const ScoreFlags& flags) {
   if (flags.output == "-") {
-    const auto write = [](std::string_view line) { std::cout << line; };
+    const auto check = [] {
+      if (!std::cout) fail("score", "standard output cannot be written");
+    };
+    const auto write = [&](std::string_view line) {
+      std::cout << line;
+      check();
+    };
     const auto result = reward::score_file(scorer, flags.input, write, flags.model.reader);
     std::cout.flush();
-    if (!std::cout) fail("score", "standard output cannot be written");
+    check();
     return result;
   }
   AtomicFile file(flags.output);

@@ -6,6 +6,7 @@
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/json.h"
 #include "dmoerm/data/preference_record.h"
+#include "dmoerm/text/utf8.h"
 
 namespace dmoerm::data {
 namespace {
@@ -53,7 +54,7 @@ void for_each_document(const DocumentSource& source, const text::ChatFormat* for
   int64_t characters = 0;
   const auto full = [&] { return source.max_characters > 0 && characters >= source.max_characters; };
   const auto give = [&](const Document& document) {
-    characters += static_cast<int64_t>(document.text.size());
+    characters += text::count_characters(document.text);
     take(document);
   };
   while (!full() && reader.next(line)) {

@@ -14,13 +14,13 @@ struct DocumentSource {
   // "line": every line is a text. "file": the whole file is one text, given out in pieces of about 8 KiB that
   // end with a line. "records": JSONL with {"text"}, {"messages"}, or {"prompt", "response"}.
   std::string unit = "line";
-  int64_t max_characters = 0;  // 0: all
+  int64_t max_characters = 0;  // Unicode characters after which no further text is given; 0: all
 };
 
 struct Document {
   std::string text;
-  uint64_t key =
-      0;  // what held-out data is split by: a hash of the turns before the first answer, or of the text
+  // What held-out data is split by: a hash of the turns before the first answer, or of the text.
+  uint64_t key = 0;
   bool is_chat = false;  // rendered by the chat format; else raw text
 };
 

@@ -16,7 +16,7 @@ void split_texts(const std::string& chosen, const std::string& rejected, const J
   shared = std::min({shared, chosen.size() - !chosen.empty(), rejected.size() - !rejected.empty()});
   const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\t'; };
   while (shared > 0 && !is_space(chosen[shared])) --shared;  // the answer begins with the space
-  record.is_text = true;
+  record.is_text = record.prompt_guessed = true;
   record.prompt_text = chosen.substr(0, shared);
   set_pair(row, record, assistant_says(chosen.substr(shared)), assistant_says(rejected.substr(shared)));
 }

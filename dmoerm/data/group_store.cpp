@@ -63,11 +63,6 @@ struct Piece {
   auto place() const { return std::tuple(prompt_hash, task); }
 };
 
-EncodeCounts difference(const EncodeCounts& a, const EncodeCounts& b) {
-  return {a.sequences - b.sequences, a.prompts_cut - b.prompts_cut, a.answers_cut - b.answers_cut,
-          a.records_dropped - b.records_dropped};
-}
-
 void log_counts(const EncodeCounts& counts, int64_t max_tokens) {
   if (counts.prompts_cut + counts.answers_cut + counts.records_dropped == 0) return;
   log().warn("longer than {} tokens: {} prompts and {} answers cut of {} sequences, {} records dropped",
@@ -111,7 +106,7 @@ void write_cache(const std::filesystem::path& path, uint64_t key, GroupEncoder& 
     for (const Piece& piece : group) records.push_back(deserialize(spill.read(piece.offset, piece.size)));
     writer.add(merge_groups(std::move(records)), group[0].task);
   }
-  writer.finish(key, tasks, difference(encoder.counts(), before));
+  writer.finish(key, tasks, encoder.counts() - before);
 }
 
 }  // namespace

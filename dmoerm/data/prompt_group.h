@@ -46,6 +46,18 @@ struct EncodeOptions {
 // What happened to over-long input; said at the end of reading.
 struct EncodeCounts {
   int64_t sequences = 0, prompts_cut = 0, answers_cut = 0, records_dropped = 0;
+
+  EncodeCounts& operator+=(const EncodeCounts& other) {
+    sequences += other.sequences;
+    prompts_cut += other.prompts_cut;
+    answers_cut += other.answers_cut;
+    records_dropped += other.records_dropped;
+    return *this;
+  }
+  EncodeCounts operator-(const EncodeCounts& before) const {
+    return {sequences - before.sequences, prompts_cut - before.prompts_cut, answers_cut - before.answers_cut,
+            records_dropped - before.records_dropped};
+  }
 };
 
 // Records -> groups. A sequence is rendered and tokenised as one text, exactly as a tool that scores it alone

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "dmoerm/core/log.h"
 #include "dmoerm/data/record_format.h"
 
 namespace dmoerm::data {
@@ -36,11 +37,14 @@ std::vector<int64_t> split_files(const std::vector<std::filesystem::path>& files
   std::vector<int64_t> records(parts.size(), 0);
   PreferenceReader reader(files, options);
   PreferenceRecord record;
+  int64_t guessed = 0;
   while (reader.next(record)) {
+    guessed += record.prompt_guessed;
     const size_t part = split.part_of(prompt_hash(record));
     parts[part]->write(reader.line() + "\n");
     ++records[part];
   }
+  if (guessed > 0) log().warn("{}", guessed_prompts_text(guessed));
   for (const auto& part : parts) part->commit();
   Json description = split.to_json();
   for (size_t p = 0; p < parts.size(); ++p) description["parts"][p]["records"] = records[p];

@@ -11,6 +11,14 @@ double split_position(uint64_t prompt_hash, std::string_view salt) {
   return static_cast<double>(hash_combine(hash64(salt), prompt_hash) >> 11) * 0x1.0p-53;
 }
 
+std::string guessed_prompts_text(int64_t records) {
+  return fmt::format(
+      "{} records name no prompt: what their two texts begin with is taken, so that pairs of one question "
+      "may "
+      "fall into different parts of a split",
+      records);
+}
+
 PromptSplit::PromptSplit(std::string salt, std::vector<SplitPart> parts)
     : salt_(std::move(salt)), parts_(std::move(parts)) {
   double sum = 0;

@@ -15,6 +15,9 @@ namespace dmoerm::data {
 // one split tells nothing about another.
 double split_position(uint64_t prompt_hash, std::string_view salt);
 
+// Says that this many records' prompts are guessed (PreferenceRecord::prompt_guessed), and what that means.
+std::string guessed_prompts_text(int64_t records);
+
 struct SplitPart {
   std::string name;
   double share = 0;

@@ -6,26 +6,25 @@
 
 #include "dmoerm/core/hash.h"
 #include "dmoerm/core/log.h"
+#include "dmoerm/data/split.h"
+#include "dmoerm/text/utf8.h"
 
 namespace dmoerm::data {
 namespace {
 
-int64_t characters(const std::string& text) {
-  return std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; });
-}
-
 int64_t prompt_length(const PreferenceRecord& record) {
   if (record.is_ids) return static_cast<int64_t>(record.prompt_ids.size());
-  if (record.is_text) return characters(record.prompt_text);
+  if (record.is_text) return text::count_characters(record.prompt_text);
   int64_t length = 0;
-  for (const Message& message : record.messages) length += characters(message.content);
+  for (const Message& message : record.messages) length += text::count_characters(message.content);
   return length;
 }
 
 std::vector<int64_t> answer_lengths(const PreferenceRecord& record) {
   std::vector<int64_t> lengths;
   for (const auto& ids : record.response_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
-  for (const Response& response : record.responses) lengths.push_back(characters(response_text(response)));
+  for (const Response& response : record.responses)
+    lengths.push_back(text::count_characters(response_text(response)));
   return lengths;
 }
 
@@ -101,6 +100,7 @@ DataStatistics collect_statistics(const std::vector<std::filesystem::path>& file
     const auto lengths = answer_lengths(record);
     count_pairs(record, lengths, statistics.all);
     count_pairs(record, lengths, statistics.tasks[record.task]);
+    statistics.guessed_prompts += record.prompt_guessed;
     statistics.duplicate_answers += num_duplicate_answers(record);
     places.emplace_back(prompt_hash(record), reader.file_index());
     contents.push_back(hash_combine(prompt_hash(record), answers_hash(record)));
@@ -162,6 +162,7 @@ std::string to_text(const DataStatistics& statistics) {
   text += fmt::format(
       "distinct prompts {}, repeated records {}, repeated answers within a record {}, bad lines {}\n",
       statistics.prompts, statistics.duplicate_records, statistics.duplicate_answers, statistics.bad_lines);
+  if (statistics.guessed_prompts > 0) text += guessed_prompts_text(statistics.guessed_prompts) + "\n";
   for (const SharedPrompts& shared : statistics.shared)
     text += fmt::format("{} prompts stand in both {} and {}\n", shared.prompts,
                         statistics.files[shared.first_file].string(),
@@ -198,6 +199,7 @@ Json to_json(const DataStatistics& statistics) {
                {"tasks", tasks},
                {"prompts", statistics.prompts},
                {"duplicate_records", statistics.duplicate_records},
+               {"guessed_prompts", statistics.guessed_prompts},
                {"duplicate_answers", statistics.duplicate_answers},
                {"bad_lines", statistics.bad_lines},
                {"shared_prompts", shared},

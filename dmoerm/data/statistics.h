@@ -40,6 +40,7 @@ struct DataStatistics {
   int64_t prompts = 0;                      // distinct
   int64_t duplicate_records = 0;            // same prompt and answers as an earlier record
   int64_t duplicate_answers = 0;            // equal to an earlier answer of the same record
+  int64_t guessed_prompts = 0;              // records whose prompt is the common beginning of two texts
   int64_t bad_lines = 0;                    // skipped
   std::vector<SharedPrompts> shared;        // pairs of files that share prompts
   // In Unicode characters, or in tokens for records of ids; tokens of prompt and answer together when an

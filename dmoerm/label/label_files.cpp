@@ -109,8 +109,13 @@ LabelSummary ask_model(const LabelRun& run, const std::vector<data::TaskPoints>&
 
 }  // namespace
 
+std::string judge_name(const LabelRun& run) {
+  if (!run.judge.empty()) return run.judge;
+  return run.chat.model.empty() ? "builtin" : "http";
+}
+
 LabelSummary label_files(const LabelRun& run) {
-  const std::string name = !run.judge.empty() ? run.judge : run.chat.model.empty() ? "builtin" : "http";
+  const std::string name = judge_name(run);
   check(run, name);
   if (name == "http") return ask_model(run, tasks_of(run));
   const std::unique_ptr<Judge> judge = make_computing_judge(name, run);

@@ -36,6 +36,9 @@ struct LabelRun {
   std::vector<std::filesystem::path> read_batch = {};  // result files: nothing is asked
 };
 
+// "builtin", "world", "ranks" or "http": the judge that the run asks.
+std::string judge_name(const LabelRun& run);
+
 // Labels what LABELS.jsonl does not hold yet. Error for a bad setting or record.
 LabelSummary label_files(const LabelRun& run);
 

@@ -25,11 +25,12 @@ std::string known_task(const reward::DoubleLayerModel* model, const PreferenceRe
 // Scores of a window: by the true tasks, and by the router's choice for every record.
 struct WindowScores {
   std::vector<RecordScore> truth, routed;  // routed: empty without a router
+  data::EncodeCounts encoded_again;        // of records that were scored by both
 };
 
 WindowScores score_window(reward::RecordScorer& scorer, std::span<const PreferenceRecord> records) {
   const auto* model = scorer.double_layer();
-  if (!model || !model->router) return {scorer.score(records), {}};
+  if (!model || !model->router) return {scorer.score(records), {}, {}};
 
   std::vector<PreferenceRecord> without_task(records.begin(), records.end());
   for (PreferenceRecord& record : without_task) record.task.clear();
@@ -45,7 +46,9 @@ WindowScores score_window(reward::RecordScorer& scorer, std::span<const Preferen
     again.push_back(records[i]);
     places.push_back(i);
   }
+  const data::EncodeCounts before = scorer.counts().encoded;
   auto corrected = scorer.score(again);
+  scores.encoded_again = scorer.counts().encoded - before;
   for (size_t n = 0; n < places.size(); ++n) scores.truth[places[n]] = std::move(corrected[n]);
   return scores;
 }
@@ -97,8 +100,10 @@ Evaluation evaluate(reward::RecordScorer& scorer, const EvaluationOptions& optio
   Progress progress("eval", 0, "records");
   Rows rows(scorer.double_layer());
   std::vector<PreferenceRecord> window;
+  data::EncodeCounts encoded_again;
   const auto finish_window = [&] {
     const auto scores = score_window(scorer, window);
+    encoded_again += scores.encoded_again;
     for (size_t i = 0; i < window.size(); ++i) {
       for (const auto* score : {&scores.truth[i], scores.routed.empty() ? nullptr : &scores.routed[i]})
         if (score && !score->error.empty()) fail("eval", "record {}: {}", window[i].id, score->error);
@@ -116,7 +121,7 @@ Evaluation evaluate(reward::RecordScorer& scorer, const EvaluationOptions& optio
 
   Evaluation result = rows.take();
   result.bad_lines = reader.num_bad();
-  result.encoded = scorer.counts().encoded;
+  result.encoded = scorer.counts().encoded - encoded_again;
   result.tokens = scorer.counts().tokens;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (total(result.overall.accuracy).pairs == 0)

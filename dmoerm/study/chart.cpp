@@ -26,20 +26,22 @@ std::pair<int, int> picture_size(const Chart& chart) {
 
 }  // namespace
 
-std::string draw_svg(const Chart& chart, const std::string& id) {
+std::optional<std::string> draw_svg(const Chart& chart, const std::string& id) {
   const std::string plot = chart_script(chart);
   if (plot.empty()) return "";
   const auto [width, height] = picture_size(chart);
-  std::string svg =
+  std::optional<std::string> drawn =
       run_gnuplot(fmt::format("set terminal svg noenhanced size {},{} font 'sans-serif,13' name {}\n", width,
                               height, gnuplot_quoted(id)) +
                   plot);
+  if (!drawn) return {};
+  std::string& svg = *drawn;
   const size_t begin = svg.find("<svg");
   if (begin == std::string::npos) fail("chart", "gnuplot drew no SVG for \"{}\"", chart.title);
   svg.erase(0, begin);
   for (const char* name : {"gnuplot_canvas", "gpDot", "gpPt", "textbox", "greybox"})
     rename(svg, name, id + "_" + name);
-  return svg;
+  return drawn;
 }
 
 }  // namespace dmoerm::study

@@ -1,6 +1,7 @@
 // Charts of a report, drawn as SVG by gnuplot.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,9 +34,9 @@ struct Chart {
   bool diagonal = false;                        // a thin line where y is x
 };
 
-// One <svg> element with title, axis titles and a legend; "" for a chart without a finite number. `id`
-// (letters, digits, "_") keeps the names inside it apart from those of other charts on the page. Error when
-// gnuplot is missing or refuses.
-std::string draw_svg(const Chart& chart, const std::string& id);
+// One <svg> element with title, axis titles and a legend; "" for a chart without a finite number, nothing
+// where gnuplot is not installed. `id` (letters, digits, "_") keeps the names inside it apart from those of
+// other charts on the page. Error when gnuplot refuses.
+std::optional<std::string> draw_svg(const Chart& chart, const std::string& id);
 
 }  // namespace dmoerm::study

@@ -30,8 +30,9 @@ std::string read_all(std::FILE* file) {
   return text;
 }
 
-// Starts gnuplot on three files and waits for it; returns its exit status, or -1 when a signal ended it.
-int run(std::FILE* input, std::FILE* output, std::FILE* messages) {
+// Starts gnuplot on three files and waits for it; returns its exit status, or -1 when a signal ended it, or
+// nothing when there is no gnuplot.
+std::optional<int> run(std::FILE* input, std::FILE* output, std::FILE* messages) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, fileno(input), STDIN_FILENO);
@@ -42,7 +43,7 @@ int run(std::FILE* input, std::FILE* output, std::FILE* messages) {
   pid_t child = 0;
   const int error = posix_spawnp(&child, name, &actions, nullptr, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error == ENOENT) fail("gnuplot", "the program gnuplot is not installed: apt-get install gnuplot-nox");
+  if (error == ENOENT) return {};
   if (error != 0) fail("gnuplot", "cannot start gnuplot: {}", std::strerror(error));
   int status = 0;
   while (waitpid(child, &status, 0) < 0)
@@ -52,15 +53,17 @@ int run(std::FILE* input, std::FILE* output, std::FILE* messages) {
 
 }  // namespace
 
-std::string run_gnuplot(const std::string& script) {
+std::optional<std::string> run_gnuplot(const std::string& script) {
   const File input = temporary_file(), output = temporary_file(), messages = temporary_file();
   if (std::fwrite(script.data(), 1, script.size(), input.get()) != script.size())
     fail("gnuplot", "cannot write a temporary file: {}", std::strerror(errno));
   std::rewind(input.get());  // also flushes
-  if (const int status = run(input.get(), output.get(), messages.get()); status != 0) {
+  const std::optional<int> status = run(input.get(), output.get(), messages.get());
+  if (!status) return {};
+  if (*status != 0) {
     const std::string text = read_all(messages.get());
     const size_t begin = std::min(text.find_first_not_of(" \n\t"), text.size());
-    fail("gnuplot", "gnuplot ended with status {}: {}", status,
+    fail("gnuplot", "gnuplot ended with status {}: {}", *status,
          text.substr(begin, text.find('\n', begin) - begin));
   }
   return read_all(output.get());

@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/file.h"
+#include "dmoerm/core/log.h"
 
 namespace dmoerm::study {
 namespace {
@@ -46,17 +47,26 @@ std::string to_html(const Report& report) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
   html += "<title>" + title + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n";
   html += "<h1>" + title + "</h1>\n" + paragraphs(report.intro);
-  int charts = 0;
+  int charts = 0, missing = 0;
   for (const Section& section : report.sections) {
     html += "<h2>" + escape_html(section.title) + "</h2>\n" + paragraphs(section.text);
     for (const Table& table : section.tables) html += to_html(table);
     for (const Chart& chart : section.charts) {
-      const std::string svg = draw_svg(chart, fmt::format("chart{}", ++charts));
-      html += svg.empty() ? "<p>" + escape_html(chart.title) + ": no data</p>\n"
-                          : "<figure role=\"img\" aria-label=\"" + escape_html(chart.title) + "\">\n" + svg +
-                                caption_of(chart) + "</figure>\n";
+      const std::optional<std::string> svg = draw_svg(chart, fmt::format("chart{}", ++charts));
+      missing += !svg;
+      const std::string title_of_chart = escape_html(chart.title);
+      if (!svg || svg->empty())
+        html += fmt::format("<p>{}: {}</p>\n", title_of_chart,
+                            svg ? "no data" : "not drawn, gnuplot is not installed");
+      else
+        html += fmt::format("<figure role=\"img\" aria-label=\"{}\">\n{}{}</figure>\n", title_of_chart, *svg,
+                            caption_of(chart));
     }
   }
+  if (missing > 0)
+    log().warn(
+        "{} charts of the report are not drawn: gnuplot is not installed (apt-get install gnuplot-nox)",
+        missing);
   return html + "</body>\n</html>\n";
 }
 

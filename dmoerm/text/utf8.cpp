@@ -81,6 +81,10 @@ size_t previous_character(std::string_view text, size_t position) {
   return position;
 }
 
+int64_t count_characters(std::string_view text) {
+  return std::ranges::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; });
+}
+
 void append_character(char32_t character, std::string& text) {
   const auto put = [&](char32_t byte) { text += static_cast<char>(byte); };
   if (character < 0x80) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,8 @@ bool is_valid_utf8(std::string_view text);
 
 // Every maximal invalid part (Unicode 15, section 3.9) becomes one U+FFFD; valid text stays as it is.
 std::string repair_utf8(std::string_view text);
+
+int64_t count_characters(std::string_view text);  // invalid bytes that could continue one do not count
 
 // The character at `position` of valid UTF-8; moves `position` behind it. In invalid text: any character, in
 // bounds.

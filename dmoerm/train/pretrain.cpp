@@ -11,22 +11,31 @@
 namespace dmoerm::train {
 namespace {
 
+int64_t positive(Config& table, const std::string& key) {
+  const auto value = table.required<int64_t>(key);
+  if (value < 1) table.invalid(key, "1 or more");
+  return value;
+}
+
 nn::DecoderConfig read_model(Config table, std::string& family) {
   nn::DecoderConfig model;
   table.get_choice("family", family, {"llama", "qwen2"});
-  model.hidden_size = table.required<int64_t>("hidden_size");
-  model.num_layers = table.required<int64_t>("layers");
-  model.num_heads = table.required<int64_t>("heads");
-  model.intermediate_size = table.required<int64_t>("intermediate_size");
-  model.num_kv_heads = model.num_heads;
-  table.get("kv_heads", model.num_kv_heads);
-  if (model.num_heads < 1 || model.num_kv_heads < 1 || model.num_heads % model.num_kv_heads != 0)
-    table.invalid("kv_heads", "a divisor of heads");
-  if (model.hidden_size < 2 || model.num_layers < 1 || model.intermediate_size < 1)
-    table.invalid("hidden_size", "positive sizes for hidden_size, layers and intermediate_size");
-  model.head_dim = model.hidden_size / model.num_heads;
-  table.get("head_dim", model.head_dim);
-  if (model.head_dim < 2 || model.head_dim % 2 != 0) table.invalid("head_dim", "an even number");
+  model.hidden_size = positive(table, "hidden_size");
+  model.num_layers = positive(table, "layers");
+  model.num_heads = positive(table, "heads");
+  model.intermediate_size = positive(table, "intermediate_size");
+  model.num_kv_heads = table.has("kv_heads") ? positive(table, "kv_heads") : model.num_heads;
+  if (model.num_heads % model.num_kv_heads != 0)
+    table.invalid("kv_heads", fmt::format("a divisor of heads, {}", model.num_heads));
+  if (table.has("head_dim")) {
+    model.head_dim = positive(table, "head_dim");
+    if (model.head_dim % 2 != 0) table.invalid("head_dim", "an even number");
+  } else {
+    model.head_dim = model.hidden_size / model.num_heads;
+    if (model.hidden_size % (2 * model.num_heads) != 0)
+      table.invalid("hidden_size",
+                    fmt::format("a multiple of twice the heads, {}, or a head_dim", 2 * model.num_heads));
+  }
   read_number(table, "rope_theta", model.rotary.theta, {.zero_allowed = false});
   model.tied_embeddings = true;
   table.get("tied_embeddings", model.tied_embeddings);

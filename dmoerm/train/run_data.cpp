@@ -56,16 +56,19 @@ data::GroupStore load_run_data(const RunConfig& config, const text::Tokenizer& t
   RunReader reader(config);
   Progress progress("reading", 0, "records");
   const bool single = config.kind == "single";
+  int64_t guessed = 0;
   data::GroupStore store = data::GroupStore::build(
       config.out / "cache" / "groups.bin", data_key(config, encoder), encoder,
       [&](data::PreferenceRecord& record) {
         if (!reader.next(record)) return false;
         if (single)
           record.task = std::to_string(reader.source());  // the group's task says where it came from
+        guessed += record.prompt_guessed;
         progress.advance(1);
         return true;
       });
   if (store.size() == 0) fail("train", "the data hold no records");
+  if (guessed > 0) log().warn("{}", data::guessed_prompts_text(guessed));
   return store;
 }
 

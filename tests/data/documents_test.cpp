@@ -31,6 +31,11 @@ TEST_F(DocumentsTest, EveryLineIsAText) {
   EXPECT_NE(documents[0].key, documents[1].key);
 }
 
+TEST_F(DocumentsTest, MostCharactersAreCountedNotBytes) {
+  EXPECT_EQ(read("ééé\nééé\nééé\n", "line", 6).size(), 2u);
+  EXPECT_EQ(read("ééé\nééé\nééé\n", "line", 7).size(), 3u);
+}
+
 TEST_F(DocumentsTest, AFileComesInPiecesThatEndWithALine) {
   std::string content;
   for (int i = 0; i < 3000; ++i) content += "line number " + std::to_string(i) + "\n";

@@ -83,6 +83,8 @@ TEST(Formats, PairsWithImplicitText) {
   EXPECT_EQ(record.prompt_text, "The sky is");
   EXPECT_THAT(answers(record), ElementsAre(" blue.", " blonde."));
   // One text may be the beginning of the other, and both may be equal: each keeps an answer.
+  EXPECT_TRUE(record.prompt_guessed);
+  EXPECT_FALSE(parse_record(R"({"prompt":"The sky","chosen":" is","rejected":" was"})").prompt_guessed);
   const auto prefix = parse_record(R"({"chosen":"The sky is","rejected":"The sky is blue."})");
   EXPECT_THAT(answers(prefix), ElementsAre(" is", " is blue."));
   EXPECT_THAT(answers(parse_record(R"({"chosen":"ab","rejected":"ab"})")), ElementsAre("ab", "ab"));

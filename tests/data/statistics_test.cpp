@@ -106,6 +106,16 @@ TEST_F(FilesTest, StatisticsOfASmallSetCountedByHand) {
   EXPECT_EQ(to_json(statistics)["all"]["pairs"], 6);
 }
 
+TEST_F(FilesTest, StatisticsSayThatPromptsAreGuessed) {
+  const auto file = write("a.jsonl", R"({"chosen":"The sky is blue.","rejected":"The sky is blonde."}
+{"prompt":"The sky","chosen":" is blue.","rejected":" was blue."}
+)");
+  const DataStatistics statistics = collect_statistics({file}, {});
+  EXPECT_EQ(statistics.guessed_prompts, 1);
+  EXPECT_THAT(to_text(statistics), HasSubstr("1 records name no prompt"));
+  EXPECT_EQ(to_json(statistics)["guessed_prompts"], 1);
+}
+
 TEST_F(FilesTest, StatisticsCountTokens) {
   const auto file = write("ids.jsonl", R"({"prompt_ids":[1,2],"response_ids":[[3],[4,5]],"ranks":[1,2]})");
   GroupEncoder encoder(std::nullopt, {});

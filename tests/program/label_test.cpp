@@ -58,6 +58,11 @@ TEST_F(LabelProgram, SaysInOneLineWhatIsWrong) {
   EXPECT_EQ(status_, 2);
   EXPECT_THAT(run(settings + " --extra-body '{'"), HasSubstr("--extra-body"));
   EXPECT_EQ(status_, 1);
+  for (const std::string option : {"--budget 3", "--keep-raw", "--judge ranks --model judge", "--dry-run"})
+    EXPECT_THAT(run("--data train.jsonl --out other.jsonl " + option),
+                HasSubstr("is for a model behind an API"))
+        << option;
+  EXPECT_FALSE(fs::exists(directory_ / "other.jsonl"));
   EXPECT_THAT(run("tasks --language zh"), HasSubstr("language = \"zh\""));
   EXPECT_EQ(status_, 0);
 }

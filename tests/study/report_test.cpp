@@ -85,7 +85,7 @@ TEST(Html, EscapesEverything) {
 }
 
 TEST(Chart, DrawsSeriesLegendAndAxisTitles) {
-  const std::string svg = draw_svg(two_curves(), "c1");
+  const std::string svg = *draw_svg(two_curves(), "c1");
   EXPECT_TRUE(svg.starts_with("<svg"));
   EXPECT_THAT(svg, HasSubstr("</svg>"));
   for (const char* text :
@@ -110,7 +110,7 @@ TEST(Chart, DrawsARowWithItsBand) {
   chart.kind = Chart::Kind::Rows;
   chart.rows = {"first <method>", "second"};
   chart.series = {{"", {{70, 0}, {75, 1}}, {{68, 72}, {75, 75}}}};
-  const std::string svg = draw_svg(chart, "c");
+  const std::string svg = *draw_svg(chart, "c");
   for (const char* text : {"first &lt;method", ">second<", ">accuracy %<"}) EXPECT_THAT(svg, HasSubstr(text));
   EXPECT_EQ(count(svg, "<use xlink:href='#c_gpPt6' transform='translate("), 2u);  // one point a row
 }
@@ -121,9 +121,9 @@ TEST(Chart, TurnsLongNamesOfColumns) {
   chart.rows = {"r"};
   chart.categories = {"a", "b"};
   chart.cells = {{1, 2}};
-  EXPECT_THAT(draw_svg(chart, "c"), Not(HasSubstr("rotate(30")));
+  EXPECT_THAT(*draw_svg(chart, "c"), Not(HasSubstr("rotate(30")));
   chart.categories = {std::string(60, 'a'), std::string(60, 'b')};
-  EXPECT_THAT(draw_svg(chart, "c"), HasSubstr("rotate(30"));
+  EXPECT_THAT(*draw_svg(chart, "c"), HasSubstr("rotate(30"));
 }
 
 TEST(Chart, LeavesOutWhatIsNotFinite) {
@@ -132,31 +132,29 @@ TEST(Chart, LeavesOutWhatIsNotFinite) {
               "x",
               "y",
               {{"gap", {{0, 1}, {1, nan}, {2, 3}, {infinite, 1}}}, {"nothing", {{0, nan}}}, {"empty", {}}}};
-  EXPECT_THAT(draw_svg(chart, "c"), Not(HasSubstr("nothing")));
+  EXPECT_THAT(*draw_svg(chart, "c"), Not(HasSubstr("nothing")));
   chart.series.erase(chart.series.begin());
   EXPECT_EQ(draw_svg(chart, "c"), "");
   EXPECT_EQ(draw_svg(Chart{}, "c"), "");
-  EXPECT_THAT(draw_svg({"one point", "x", "y", {{"s", {{5, 5}}}}}, "c"), HasSubstr("one point"));
+  EXPECT_THAT(*draw_svg({"one point", "x", "y", {{"s", {{5, 5}}}}}, "c"), HasSubstr("one point"));
 }
 
 TEST(Chart, KeepsTextOutOfTheScript) {
   const Chart chart{"a'\nquit\n'b", "%g {/*2 x}", "`date`", {{"' \\ $data0 @", {{0, 1}, {1, 2}}}}};
-  const std::string svg = draw_svg(chart, "c");
+  const std::string svg = *draw_svg(chart, "c");
   for (const char* text : {"a' quit 'b", "%g {/*2 x}", "`date`", "' \\ $data0 @"})
     EXPECT_THAT(svg, HasSubstr(text));
 }
 
-TEST(Chart, NamesThePackageWhenGnuplotIsMissing) {
+TEST(Report, HasItsTablesWhereGnuplotIsMissing) {
+  const Report report{"A study", "", {{"Results", "", {{{"method"}, {{Cell("first")}}}}, {two_curves()}}}};
   const std::string path = std::getenv("PATH");
   setenv("PATH", "/nonexistent", 1);
-  std::string message;
-  try {
-    draw_svg(two_curves(), "c");
-  } catch (const Error& error) {
-    message = error.what();
-  }
+  const std::string html = to_html(report);
   setenv("PATH", path.c_str(), 1);
-  EXPECT_THAT(message, HasSubstr("gnuplot-nox"));
+  EXPECT_THAT(html, HasSubstr(": not drawn, gnuplot is not installed</p>"));
+  EXPECT_THAT(html, HasSubstr(">first<"));
+  EXPECT_THAT(html, Not(HasSubstr("<figure")));
 }
 
 TEST(SettingCharts, VaryOneThingAtATime) {

@@ -123,11 +123,15 @@ TEST(PretrainConfig, BadShapesAreNamed) {
   };
   EXPECT_EQ(error("hidden_size = 64\nlayers = 2\nheads = 4\nintermediate_size = 160\n"), "");
   EXPECT_THAT(error("hidden_size = 64\nlayers = 2\nheads = 4\nkv_heads = 3\nintermediate_size = 160\n"),
-              HasSubstr("a divisor of heads"));
+              HasSubstr("model.kv_heads = 3: expected a divisor of heads, 4"));
+  EXPECT_THAT(error("hidden_size = 64\nlayers = 2\nheads = 0\nintermediate_size = 160\n"),
+              HasSubstr("model.heads = 0: expected 1 or more"));
   EXPECT_THAT(error("hidden_size = 66\nlayers = 2\nheads = 22\nintermediate_size = 160\n"),
-              HasSubstr("an even number"));
+              HasSubstr("model.hidden_size = 66: expected a multiple of twice the heads, 44, or a head_dim"));
+  EXPECT_THAT(error("hidden_size = 66\nlayers = 2\nheads = 22\nhead_dim = 3\nintermediate_size = 160\n"),
+              HasSubstr("model.head_dim = 3: expected an even number"));
   EXPECT_THAT(error("hidden_size = 64\nlayers = 0\nheads = 4\nintermediate_size = 160\n"),
-              HasSubstr("positive"));
+              HasSubstr("model.layers = 0: expected 1 or more"));
   EXPECT_THAT(error("layers = 2\nheads = 4\nintermediate_size = 160\n"), HasSubstr("hidden_size is missing"));
   const std::string shape = "hidden_size = 64\nlayers = 2\nheads = 4\nintermediate_size = 160\n";
   EXPECT_THAT(error(shape + "rope_theta = 0.0\n"), HasSubstr("model.rope_theta = 0"));
