@@ -51,14 +51,16 @@ std::vector<std::pair<text::Regex, T>> read_patterns(ConfigReader& config, const
 }
 
 // Before 0.19.1 PEFT took a stack's two sizes for each other, unless transformers corrected it. Where they
-// differ the shapes tell.
+// differ the shapes tell. The first versions that have stacks do not name themselves.
 void refuse_ambiguous(const std::vector<ExpertStack>& stacks, const std::string& version,
                       const std::string& where) {
-  if (!version.starts_with("0.17.") && !version.starts_with("0.18.") && version != "0.19.0") return;
+  const bool before = version.empty() || version.starts_with("0.17.") || version.starts_with("0.18.") ||
+                      version == "0.19.0" || version.starts_with("0.19.0.");
+  if (!before) return;
   for (const ExpertStack& stack : stacks)
     if (stack.in == stack.out)
       fail(where, "{} was saved by PEFT {}, which may have transposed it: not supported", stack.name(),
-           version);
+           version.empty() ? "before 0.18, as no \"peft_version\" is there" : version);
 }
 
 template <typename T>

@@ -1,6 +1,7 @@
 // Writing adapter_config.json.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "dmoerm/models/adapter_config.h"
 
@@ -45,26 +46,39 @@ Json adapter_config_json(const Adapter& adapter) {
     });
     add_patterns(stack == stacks.end() ? module_name(adapter.names, layer) : stack->name(), pair);
   }
+  // As PEFT writes it, which takes the word apart into letters where a model has experts.
+  std::vector<std::string> targets = options.target_modules;
+  if (targets == std::vector<std::string>{"all-linear"}) {
+    std::set<std::string> ends;
+    for (const auto& [layer, pair] : adapter.lora.pairs) {
+      const std::string module = module_name(adapter.names, layer);
+      ends.insert(module.substr(module.rfind('.') + 1));
+    }
+    targets.assign(ends.begin(), ends.end());
+  }
+  // PEFT has no dropout on parameters, which the experts of a MoE layer are.
+  const bool on_experts = std::ranges::any_of(
+      adapter.lora.pairs, [](const auto& pair) { return pair.first.find(".experts.") != std::string::npos; });
   const bool has_head = adapter.score_weight.defined();
-  return {{"peft_type", "LORA"},
-          {"task_type", has_head ? "SEQ_CLS" : "CAUSAL_LM"},
-          {"base_model_name_or_path", adapter.base_model},
-          {"r", options.rank},
-          {"lora_alpha", number(options.alpha)},
-          {"lora_dropout", stacks.empty() ? options.dropout : 0},  // PEFT has none on parameters
-          {"use_rslora", options.rslora},
-          {"target_modules", options.target_modules == std::vector<std::string>{"all-linear"}
-                                 ? Json("all-linear")
-                                 : Json(options.target_modules)},
-          {"target_parameters", stacks.empty() ? Json() : Json(options.target_parameters)},
-          {"rank_pattern", ranks},
-          {"alpha_pattern", alphas},
-          {"modules_to_save", has_head ? Json::array({"score"}) : Json()},
-          {"bias", "none"},
-          {"fan_in_fan_out", false},
-          {"use_dora", false},
-          {"init_lora_weights", true},
-          {"inference_mode", true}};
+  Json json = {{"peft_type", "LORA"},
+               {"task_type", has_head ? "SEQ_CLS" : "CAUSAL_LM"},
+               {"base_model_name_or_path", adapter.base_model},
+               {"r", options.rank},
+               {"lora_alpha", number(options.alpha)},
+               {"lora_dropout", on_experts ? 0 : options.dropout},
+               {"use_rslora", options.rslora},
+               {"target_modules", targets},
+               {"target_parameters", stacks.empty() ? Json() : Json(options.target_parameters)},
+               {"rank_pattern", ranks},
+               {"alpha_pattern", alphas},
+               {"modules_to_save", has_head ? Json::array({"score"}) : Json()},
+               {"bias", "none"},
+               {"fan_in_fan_out", false},
+               {"use_dora", false},
+               {"init_lora_weights", true},
+               {"inference_mode", true}};
+  if (!stacks.empty()) json["peft_version"] = "0.19.1";  // the first whose stacks lie as these do
+  return json;
 }
 
 }  // namespace dmoerm::models

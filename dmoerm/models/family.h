@@ -17,6 +17,7 @@ struct Family {
   // Sets every key that read_config() reads, in the spellings of transformers 4 and 5.
   void (*write_config)(const nn::DecoderConfig& decoder, Json& config);
   WeightNames names = {};
+  bool has_classifier = true;  // whether transformers has a class of it with a score head
 };
 
 // Error, listing the known families, for another name.

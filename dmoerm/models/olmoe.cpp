@@ -38,6 +38,6 @@ void write_olmoe(const nn::DecoderConfig& decoder, Json& config) {
 
 }  // namespace
 
-const Family kOlmoe = {"olmoe", "Olmoe", read_olmoe, write_olmoe, {.modules = stored_experts()}};
+const Family kOlmoe = {"olmoe", "Olmoe", read_olmoe, write_olmoe, {.modules = stored_experts()}, false};
 
 }  // namespace dmoerm::models

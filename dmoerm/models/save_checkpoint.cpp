@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/file.h"
+#include "dmoerm/core/log.h"
 #include "dmoerm/models/checkpoint.h"
 #include "dmoerm/models/family.h"
 
@@ -116,7 +117,11 @@ void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& c
   check_head(checkpoint);
   const Json config = new_config(checkpoint);
   check_config(config, checkpoint.decoder->config());
-  const WeightNames& names = find_family(checkpoint.family, "checkpoint").names;
+  const Family& family = find_family(checkpoint.family, "checkpoint");
+  const WeightNames& names = family.names;
+  if (checkpoint.head == HeadKind::Score && !family.has_classifier)
+    log().warn("{}: transformers has no sequence classifier of {}: only dmoerm can score with it",
+               directory.string(), family.class_prefix);
   const std::string prefix(class_suffix(checkpoint) == "Model" ? "" : names.prefix);
   NamedTensors tensors;
   for (const auto& [name, weight] : checkpoint.decoder->weights())

@@ -59,8 +59,10 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
 
   DoubleLayerModel model;
   model.kind = "single";
-  if (text::Tokenizer::present(directory)) model.tokenizer = text::Tokenizer::load(directory);
-  model.max_tokens = length_limit(tokenizer_config(directory), checkpoint.config);
+  // An adapter's folder may hold the tokenizer, template and length limit that it was trained with.
+  const auto& texts = text::Tokenizer::present(options.adapter) ? options.adapter : directory;
+  if (text::Tokenizer::present(texts)) model.tokenizer = text::Tokenizer::load(texts);
+  model.max_tokens = length_limit(tokenizer_config(texts), checkpoint.config);
   model.tasks.push_back(std::move(inner));
   model.check();
   return model;

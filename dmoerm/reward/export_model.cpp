@@ -39,23 +39,25 @@ void refuse_existing(const fs::path& directory) {
 }
 
 // The padding token: the base's own unless it may close a sequence.
-int32_t padding_of(const DoubleLayerModel& model, const models::Checkpoint& base) {
+std::optional<int32_t> padding_of(const DoubleLayerModel& model, const models::Checkpoint& base) {
   const auto& tokenizer = *model.tokenizer;
   std::set<int32_t> closing;
   if (const auto id = tokenizer.eos_id()) closing.insert(*id);
   if (const auto format = text::ChatFormat::find(model.chat_format, &tokenizer))
     if (const auto end = tokenizer.encode(format->turn_end()); !end.empty()) closing.insert(end.back());
   if (base.eos_token_id) closing.insert(static_cast<int32_t>(*base.eos_token_id));
-  if (const auto own = base.pad_token_id; own && closing.count(static_cast<int32_t>(*own)) == 0)
+  const int64_t vocabulary = base.decoder->config().vocab_size;
+  if (const auto own = base.pad_token_id;
+      own && *own >= 0 && *own < vocabulary && closing.count(static_cast<int32_t>(*own)) == 0)
     return static_cast<int32_t>(*own);
-  return text::choose_padding(tokenizer, closing);
+  return text::choose_padding(tokenizer, vocabulary, closing);
 }
 
-// Gives the padding token that was written.
+// Gives the padding token that was written, if any.
 std::optional<int64_t> save_tokenizer(const DoubleLayerModel& model, const models::Checkpoint& base,
                                       const fs::path& directory) {
   if (!model.tokenizer) return base.pad_token_id;
-  const int32_t padding = padding_of(model, base);
+  const std::optional<int32_t> padding = padding_of(model, base);
   text::save_tokenizer(directory, *model.tokenizer, {model.chat_format, model.max_tokens, padding});
   return padding;
 }
@@ -91,7 +93,7 @@ void export_classifier(const DoubleLayerModel& model, const ExpertChoice& choice
   refuse_existing(directory);
   AtomicDirectory target(directory);
   merged.pad_token_id = save_tokenizer(model, merged, target.path());
-  if (!merged.pad_token_id)
+  if (!merged.pad_token_id && !model.tokenizer)
     log().warn("{}: no padding token is known, so transformers scores one sequence at a time",
                directory.string());
   models::save_checkpoint(target.path(), merged);

@@ -66,6 +66,18 @@ class PartCopier {
   fs::path target_;
 };
 
+// Error when a base's own tokenizer means other tokens by its ids than the one that the model will have. That
+// one may have more.
+void check_tokenizer(const fs::path& base, const text::Tokenizer& chosen, const fs::path& chosen_path) {
+  if (base == chosen_path || !text::Tokenizer::present(base)) return;
+  const text::Tokenizer own = text::Tokenizer::load(base);
+  if (own.fingerprint() == chosen.fingerprint()) return;
+  for (int32_t id = 0; id < own.vocab_size(); ++id)
+    if (own.decode({&id, 1}) != chosen.decode({&id, 1}))
+      fail(base.string(), "its tokenizer is another than {}: token {} is \"{}\" here and \"{}\" there",
+           chosen_path.string(), id, own.decode({&id, 1}), chosen.decode({&id, 1}));
+}
+
 // The only row of the base's head, where the config names none.
 void choose_label(TaskEntry& task, const models::Checkpoint& base) {
   if (task.label != kNoLabel) return;
@@ -97,6 +109,11 @@ void import_model(const ImportConfig& config, const fs::path& directory) {
     model.tasks[i].label = manifest.tasks[i].label;
   }
   model.check();  // here errors name the files that were given
+  if (tokenizer) {
+    for (const TaskEntry& task : manifest.tasks) check_tokenizer(task.base, *tokenizer, tokenizer_path);
+    if (manifest.router && manifest.router->kind == "classifier")
+      check_tokenizer(manifest.router->path, *tokenizer, tokenizer_path);
+  }
 
   AtomicDirectory target(directory);
   const PartCopier copier(target.path());

@@ -22,7 +22,8 @@ std::vector<float> floats(const Tensor& x, const std::string& where) {
 class Probe {
  public:
   explicit Probe(const ProbeOptions& options)
-      : directory_(options.model), model_(models::load_checkpoint(options.model, options.load)) {
+      : texts_(text::Tokenizer::present(options.adapter) ? options.adapter : options.model),
+        model_(models::load_checkpoint(options.model, options.load)) {
     if (!options.adapter.empty()) add_adapter(options.adapter);
   }
 
@@ -66,11 +67,11 @@ class Probe {
   }
 
   const text::Tokenizer& tokenizer() {
-    if (!tokenizer_) tokenizer_ = text::Tokenizer::load(directory_);
+    if (!tokenizer_) tokenizer_ = text::Tokenizer::load(texts_);
     return *tokenizer_;
   }
 
-  std::filesystem::path directory_;
+  std::filesystem::path texts_;  // where the tokenizer is
   models::Checkpoint model_;
   nn::ExpertSet experts_;
   std::optional<text::Tokenizer> tokenizer_;

@@ -2,6 +2,7 @@
 
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/json.h"
+#include "dmoerm/core/log.h"
 #include "dmoerm/text/chat_format.h"
 #include "dmoerm/text/json_parts.h"
 
@@ -16,16 +17,21 @@ std::string template_of(const ChatFormat& format) {
 
 }  // namespace
 
-int32_t choose_padding(const Tokenizer& tokenizer, const std::set<int32_t>& closing) {
+std::optional<int32_t> choose_padding(const Tokenizer& tokenizer, int64_t vocab_size,
+                                      const std::set<int32_t>& closing) {
   std::vector<std::optional<int32_t>> candidates = {tokenizer.pad_id()};
-  for (const char* name :
-       {"<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>"})
+  for (const char* name : {"<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>",
+                           "<|vision_pad|>", "<|fim_pad|>", "<|image_pad|>"})
     candidates.push_back(tokenizer.token_id(name));
   candidates.push_back(tokenizer.bos_id());
   candidates.push_back(tokenizer.eos_id());
   for (const auto& candidate : candidates)
-    if (candidate && closing.count(*candidate) == 0) return *candidate;
-  fail("tokenizer", "it has no token for padding that never closes an answer: add a <pad> token to it");
+    if (candidate && *candidate < vocab_size && closing.count(*candidate) == 0) return *candidate;
+  log().warn(
+      "the tokenizer has no token for padding that never closes an answer: transformers scores one sequence "
+      "at "
+      "a time");
+  return {};
 }
 
 void save_tokenizer(const fs::path& directory, const Tokenizer& tokenizer,
@@ -35,7 +41,7 @@ void save_tokenizer(const fs::path& directory, const Tokenizer& tokenizer,
   Json config = fs::exists(file) ? load_json(file) : Json::object();
   if (fs::exists(directory / "tokenizer.json"))  // else transformers guesses the class from the model
     config.emplace("tokenizer_class", "PreTrainedTokenizerFast");
-  config["pad_token"] = tokenizer.decode({&settings.padding, 1});
+  if (settings.padding) config["pad_token"] = tokenizer.decode({&*settings.padding, 1});
   config["model_max_length"] = settings.max_tokens;
   if (settings.chat_format != ChatFormat::kTemplate) {
     config["chat_template"] = template_of(ChatFormat::named(settings.chat_format));

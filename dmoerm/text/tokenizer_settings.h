@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -11,14 +12,16 @@
 
 namespace dmoerm::text {
 
-// A token for padding that is none of `closing`, the ids that end sequences: transformers scores the last
-// token that is not padding. The tokenizer's own comes first. Error when there is none.
-int32_t choose_padding(const Tokenizer& tokenizer, const std::set<int32_t>& closing);
+// A token for padding that the model's vocabulary of `vocab_size` holds and that is none of `closing`, the
+// ids that end sequences: transformers scores the last token that is not padding. The tokenizer's own comes
+// first. Where there is none nothing is given, and a warning says what that means.
+std::optional<int32_t> choose_padding(const Tokenizer& tokenizer, int64_t vocab_size,
+                                      const std::set<int32_t>& closing);
 
 struct TokenizerSettings {
   std::string chat_format;
   int64_t max_tokens = 0;
-  int32_t padding = 0;
+  std::optional<int32_t> padding = {};  // nothing: what the tokenizer says stays
 };
 
 // Writes the tokenizer's files into `directory`, which exists, with these settings in tokenizer_config.json.

@@ -49,7 +49,7 @@ void train_single(const RunConfig& config, const RunOptions& options) {
   lane.name = "model";
   lane.head_PD = new_head(base, 1, hash_combine(config.seed, hash64("single")));
   fill_lane(lane, config, store);
-  const int32_t padding = text::choose_padding(tokenizer, closing_ids(store));
+  const auto padding = text::choose_padding(tokenizer, base.decoder->config().vocab_size, closing_ids(store));
   AtomicDirectory directory(config.out / "model");
   if (config.phase1_form == "lora") {
     std::vector<models::Adapter> adapters = {
@@ -63,9 +63,9 @@ void train_single(const RunConfig& config, const RunOptions& options) {
     train_whole(context, "train", base, std::move(lane), config.phase1);
     base.pad_token_id = padding;
     models::save_checkpoint(directory.path(), base);
-    text::save_tokenizer(directory.path(), tokenizer,
-                         {config.encode.chat_format, config.encode.max_tokens, padding});
   }
+  text::save_tokenizer(directory.path(), tokenizer,
+                       {config.encode.chat_format, config.encode.max_tokens, padding});
   directory.commit();
 }
 

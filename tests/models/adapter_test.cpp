@@ -205,8 +205,8 @@ TEST(Adapter, MergedWeightsGiveTheSameStates) {
   }
 }
 
-// A decoder with 3 experts in its second layer, widths 16 and 12, and Mixtral's names.
-nn::Decoder sparse_decoder() {
+// A decoder of width 16 with 3 experts in its second layer, and Mixtral's names.
+nn::Decoder sparse_decoder(int64_t expert_width = 12) {
   nn::DecoderConfig config;
   config.vocab_size = 40;
   config.hidden_size = 16;
@@ -217,7 +217,7 @@ nn::Decoder sparse_decoder() {
   config.moe.emplace();
   config.moe->router.num_experts = 3;
   config.moe->router.top_k = 2;
-  config.moe->intermediate_size = 12;
+  config.moe->intermediate_size = expert_width;
   config.moe->sparse_layers = {false, true};
   return nn::Decoder(config, 3);
 }
@@ -296,6 +296,41 @@ TEST(Adapter, ExpertsAsStackedParameters) {
                 {{experts + "lora_A.weight", a}, {experts + "lora_B.weight", b}});
   EXPECT_THAT(error_of([&] { load_adapter(one.path(), decoder); }),
               HasSubstr("shape [6, 16], expected [6, 12]"));
+}
+
+// PEFT before 0.19.1 wrote both sizes of a stack for each other; of a square one nothing tells.
+TEST(Adapter, SquareStacksAreReadWhereTheirVersionTells) {
+  const nn::Decoder decoder = sparse_decoder(16);
+  const std::string experts = "base_model.model.model.layers.1.mlp.experts.";
+  const TemporaryDirectory directory;
+  Json config = {{"target_modules", Json::array()}, {"target_parameters", {"experts.down_proj"}}};
+  const auto error_with_version = [&](const char* version) {
+    if (version) config["peft_version"] = version;
+    write_adapter(directory.path(), config,
+                  {{experts + "lora_A.weight", torch::ones({6, 16})},
+                   {experts + "lora_B.weight", torch::ones({16, 6})}});
+    return error_of([&] { load_adapter(directory.path(), decoder, mixtral_names()); });
+  };
+  for (const char* version :
+       {static_cast<const char*>(nullptr), "0.17.1", "0.18.0", "0.19.0", "0.19.0.dev0@abc"})
+    EXPECT_THAT(error_with_version(version), HasSubstr("may have transposed it"));
+  EXPECT_EQ(error_with_version("0.19.1"), "no error");
+  const TemporaryDirectory again;
+  save_adapter(again.path(), load_adapter(directory.path(), decoder, mixtral_names()));
+  EXPECT_EQ(error_of([&] { load_adapter(again.path(), decoder, mixtral_names()); }), "no error");
+}
+
+// PEFT reads "all-linear" letter by letter for a model with experts, and refuses dropout on them.
+TEST(Adapter, WhatIsWrittenForExpertsIsWhatPeftReads) {
+  const nn::Decoder decoder = sparse_decoder();
+  const TemporaryDirectory directory;
+  save_adapter(directory.path(),
+               new_adapter(decoder, {4, 4, 0.1, false, {"all-linear"}}, 1, mixtral_names()));
+  const Json config = load_json(directory.path() / "adapter_config.json");
+  EXPECT_EQ(config["target_modules"], Json::parse(R"(["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj",
+                                                      "up_proj", "v_proj", "w1", "w2", "w3"])"));
+  EXPECT_EQ(config["lora_dropout"], 0);
+  EXPECT_EQ(load_adapter(directory.path(), decoder, mixtral_names()).lora.pairs.size(), 8u + 3u + 9u);
 }
 
 TEST(Adapter, ExpertsOneByOne) {

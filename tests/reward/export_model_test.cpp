@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "dmoerm/text/chat_format.h"
+#include "dmoerm/text/tokenizer_settings.h"
 #include "tests/reward/reward_fixtures.h"
 
 namespace dmoerm::reward {
@@ -82,6 +83,33 @@ TEST_F(ExportTest, ClassifierScoresAsTheExpertDid) {
   EXPECT_EQ(load_classifier(at("style"), {}).max_tokens, model_.max_tokens);
   EXPECT_TRUE(torch::equal(model_.tasks[1].decoder().weights().at("layers.0.self_attn.q_proj.weight"),
                            tiny_checkpoint(1).decoder->weights().at("layers.0.self_attn.q_proj.weight")));
+}
+
+// transformers cannot embed an id that the vocabulary does not hold.
+TEST_F(ExportTest, PaddingLiesInTheVocabulary) {
+  Json tokenizer = load_json(at("model/tokenizer.json"));
+  const int64_t size = tiny_checkpoint(1).decoder->config().vocab_size;
+  tokenizer["added_tokens"].push_back({{"id", size},
+                                       {"content", "<|vision_pad|>"},
+                                       {"single_word", false},
+                                       {"lstrip", false},
+                                       {"rstrip", false},
+                                       {"normalized", false},
+                                       {"special", true}});
+  const auto with_pad = [&](const std::string& pad) {
+    fs::create_directories(at("tokenizer"));
+    std::ofstream(at("tokenizer/tokenizer.json"), std::ios::trunc) << tokenizer.dump();
+    std::ofstream(at("tokenizer/tokenizer_config.json"), std::ios::trunc)
+        << Json{{"pad_token", pad}, {"eos_token", tokenizer["added_tokens"][0]["content"]}}.dump();
+    return text::Tokenizer::load(at("tokenizer"));
+  };
+  const text::Tokenizer outside = with_pad("<|vision_pad|>");
+  EXPECT_EQ(text::choose_padding(outside, size + 1, {}), size);
+  EXPECT_NE(text::choose_padding(outside, size, {}), size);
+  // None is left: nothing is written for it.
+  std::set<int32_t> all;
+  for (int32_t id = 0; id <= size; ++id) all.insert(id);
+  EXPECT_EQ(text::choose_padding(outside, size, all), std::nullopt);
 }
 
 // The reference is what PEFT computed for each expert.

@@ -107,6 +107,20 @@ TEST_F(ImportTest, BasesOfTheirOwn) {
   EXPECT_EQ(all_scores(DoubleLayerModel::load(at("again"))), all_scores(model_));
 }
 
+TEST_F(ImportTest, BasesOfOtherTokenizersAreRefused) {
+  prepare(RouterKind::Classifier);
+  fs::copy(at("model/base"), at("other"));
+  model_.tokenizer->save(at("other"));
+  replace("sum =", "base = \"${dir}/other\"\nsum =");
+  import_to(at("again"));  // the same words
+  std::string text = read_file(at("other/tokenizer.json"));
+  Json tokenizer = Json::parse(text);
+  auto& vocabulary = tokenizer["model"]["vocab"];
+  std::swap(vocabulary["a"], vocabulary["b"]);
+  std::ofstream(at("other/tokenizer.json"), std::ios::trunc) << tokenizer.dump();
+  EXPECT_THAT(error(), AllOf(HasSubstr("other] its tokenizer is another than"), HasSubstr("is \"b\" here")));
+}
+
 TEST_F(ImportTest, KindFollowsFromTheParts) {
   prepare(RouterKind::Head);
   config_ =

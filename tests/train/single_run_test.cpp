@@ -78,6 +78,12 @@ TEST_F(SingleRun, WritesAnAdapterInFormLora) {
   const models::Adapter adapter = models::load_adapter(config_.out / "model", *base.decoder);
   EXPECT_TRUE(adapter.score_weight.defined());
   EXPECT_FALSE(adapter.lora.pairs.empty());
+  // It carries the chat format and the length limit that it was trained with; the base has none of them.
+  reward::ScorerOptions options;
+  options.adapter = config_.out / "model";
+  const reward::Scorer scorer = reward::Scorer::load(config_.base, options);
+  EXPECT_EQ(scorer.chat_format_description(), "the checkpoint's template, read back as chatml");
+  EXPECT_EQ(scorer.model().max_tokens, 64);
 }
 
 TEST_F(SingleRun, BadDataIsNamedByFileAndLine) {
