@@ -62,31 +62,41 @@ EXPERT_NAMES = {
 }
 
 
-def make_per_expert(base, directory, rank=4, alpha=6):
+def make_per_expert(base, directory, rank=4, alpha=6, every_linear=False):
     """An adapter on every expert's projections as PEFT wrote them over transformers 4, and the model with it merged
-    in, computed here: transformers 5 keeps the experts as gate_up_proj [E, 2 I, H] and down_proj [E, H, I]."""
+    in, computed here: transformers 5 keeps the experts as gate_up_proj [E, 2 I, H] and down_proj [E, H, I]. With
+    every_linear the attention's projections too, all under the name "all-linear", trained with dropout: what a
+    dmoerm model may hold and PEFT does not read."""
     model = classifier(base, num_labels=1)
     folder, names = EXPERT_NAMES[model.config.model_type]
     generator = torch.Generator().manual_seed(7)
     tensors = {}
+
+    def adapt(module, weight):
+        a = torch.randn(rank, weight.shape[1], generator=generator) / weight.shape[1] ** 0.5
+        b = torch.randn(weight.shape[0], rank, generator=generator) * 0.1
+        weight += alpha / rank * b @ a
+        tensors[f"{module}.lora_A.weight"], tensors[f"{module}.lora_B.weight"] = a, b
+
     with torch.no_grad():
         for number, layer in enumerate(model.model.layers):
+            prefix = f"base_model.model.model.layers.{number}"
+            if every_linear:
+                for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                    adapt(f"{prefix}.self_attn.{name}", getattr(layer.self_attn, name).weight)
             experts = layer.mlp.experts
             for e in range(experts.gate_up_proj.shape[0]):
                 half = experts.gate_up_proj.shape[1] // 2
                 targets = (experts.gate_up_proj[e, :half], experts.gate_up_proj[e, half:], experts.down_proj[e])
                 for name, weight in zip(names, targets):
-                    a = torch.randn(rank, weight.shape[1], generator=generator) / weight.shape[1] ** 0.5
-                    b = torch.randn(weight.shape[0], rank, generator=generator) * 0.1
-                    weight += alpha / rank * b @ a
-                    module = f"base_model.model.model.layers.{number}.{folder}.{e}.{name}"
-                    tensors[f"{module}.lora_A.weight"], tensors[f"{module}.lora_B.weight"] = a, b
+                    adapt(f"{prefix}.{folder}.{e}.{name}", weight)
         model.score.weight.copy_(torch.randn(model.score.weight.shape, generator=generator))
     tensors["base_model.model.score.weight"] = model.score.weight.clone()
     directory.mkdir(parents=True)
     save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
     config = {"peft_type": "LORA", "task_type": "SEQ_CLS", "base_model_name_or_path": str(base), "r": rank,
-              "lora_alpha": alpha, "target_modules": list(names), "modules_to_save": ["score"], "bias": "none"}
+              "lora_alpha": alpha, "target_modules": "all-linear" if every_linear else list(names),
+              "lora_dropout": 0.1 if every_linear else 0.0, "modules_to_save": ["score"], "bias": "none"}
     (directory / "adapter_config.json").write_text(json.dumps(config, indent=2))
     return model
 

@@ -88,6 +88,15 @@ def per_expert(report, name, program, base):
     written(report, name, program, base, directory, sequences, expected)
 
 
+def every_linear(report, name, program, base):
+    directory = program.new_path("every-linear") / "adapter"
+    merged = adapters.make_per_expert(base, directory, every_linear=True)
+    sequences = reference.random_sequences(merged.config)
+    expected = reference.scores(merged, sequences)
+    report.equal(f"{name}: read", program.rewards(base, sequences, "--adapter", directory), expected)
+    written(report, name, program, base, directory, sequences, expected)
+
+
 def fixture_experts(report, name, program, path):
     """Experts of the fixtures: their scores in one model, and each as it is exported."""
     about = json.loads((path / "experts.json").read_text())
@@ -134,6 +143,7 @@ def main():
             run(f"{base}, {form}", made_adapter, FIXTURES / base, options)
     for base in PER_EXPERT_BASES:
         run(f"{base}, every expert", per_expert, FIXTURES / base)
+        run(f"{base}, every linear layer", every_linear, FIXTURES / base)
     run("trained", small_run.check)
     return report.finish()
 
