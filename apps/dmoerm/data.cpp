@@ -105,6 +105,7 @@ void add_split(CLI::App* data) {
       ->capture_default_str();
   command->add_option("--share", options->shares, "Parts as NAME=SHARE; the shares sum to 1")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->capture_default_str();
   command->add_option("--salt", options->salt, "Another salt gives another split")->capture_default_str();
   command->add_option("--out", options->out, "New directory for NAME.jsonl of each part, and split.json")

@@ -38,15 +38,17 @@ void add_data_options(CLI::App& command, LabelFlags& flags) {
   label::LabelRun& run = flags.run;
   command.add_option("--data", run.data, "Preference files (JSONL, .gz, .zst; - is standard input)");
   command.add_option("--out", run.out, "LABELS.jsonl; what it holds already is not asked again");
-  command.add_option(
-      "--judge", run.judge,
-      "builtin: measures text; http: a model behind an API (the default with --model); world: knows the "
-      "synthetic world; ranks: the human ranks");
+  command.add_option("--judge", run.judge,
+                     "builtin: measures text, for --tasks or --points that are measures (the default without "
+                     "--model); http: a "
+                     "model behind an API (the default with --model); world: knows the synthetic world; "
+                     "ranks: the human ranks");
   command.add_option(
       "--tasks", run.tasks,
       "Tasks file: which points belong to which task, and prompts (default: builtin, the paper's)");
   command.add_option("--points", run.points, "The same points for every task, instead of --tasks")
       ->delimiter(',');
+  command.add_option("--task", run.task, "The task of every record, as `task` of [[data]] in training");
   command.add_option("--votes", run.options.votes, "Calls for each order; the majority counts")
       ->capture_default_str();
   command.add_option("--max-pairs", run.options.max_pairs, "Pairs of a record, chosen by --seed; 0: all")

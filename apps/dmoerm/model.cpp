@@ -3,6 +3,7 @@
 
 #include "apps/dmoerm/commands.h"
 #include "apps/dmoerm/console.h"
+#include "apps/dmoerm/run_flags.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/reward/export_model.h"
 #include "dmoerm/reward/import_model.h"
@@ -108,7 +109,7 @@ void add_import(CLI::App& model) {
       ->required()
       ->check(CLI::ExistingFile);
   command->add_option("--out", flags->out, "Directory to write; it must not exist yet")->required();
-  command->add_option("--set", flags->overrides, "Replace a key of the file: --set max_tokens=2048");
+  RunFlags::add_overrides(*command, flags->overrides);
   command->footer("Example:\n  dmoerm model import examples/import.toml --out out/model");
   command->callback([flags] {
     reward::import_model(reward::load_import_config(flags->config, flags->overrides), flags->out);

@@ -48,7 +48,8 @@ void report(const reward::RecordScorer& scorer, const reward::ScoreFileResult& r
 }  // namespace
 
 void add_score_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("score", "Score answers: one JSON line out for each line in");
+  CLI::App* command =
+      app.add_subcommand("score", "Score answers: one JSON line out for each line in that is not blank");
   auto flags = std::make_shared<ScoreFlags>();
   flags->model.add_to(*command);
   command->add_option("--input", flags->input, "Records (JSONL, .gz, .zst); - is standard input")

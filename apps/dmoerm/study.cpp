@@ -86,8 +86,7 @@ void add_study_command(CLI::App& app) {
   command->add_option("config", flags->run.config, "configuration file (TOML)")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--set", flags->run.overrides,
-                      "KEY=VALUE: replaces a key of the configuration (repeatable)");
+  RunFlags::add_overrides(*command, flags->run.overrides);
   RunFlags::add_runtime_flags(*command, flags->run.runtime);
   command
       ->add_option("--jobs", flags->jobs,

@@ -15,5 +15,7 @@ using torch::Tensor;
 // Tensor::item() and friends are the same everywhere; what differs is wrapped below as it is needed.
 inline constexpr int kTorchMajor = TORCH_VERSION_MAJOR;
 inline constexpr int kTorchMinor = TORCH_VERSION_MINOR;
+// Whether the grouped product runs on compute capability 10 too, and not on 9 alone.
+inline constexpr bool kGroupedMmOnTen = kTorchMajor > 2 || (kTorchMajor == 2 && kTorchMinor >= 9);
 
 }  // namespace dmoerm

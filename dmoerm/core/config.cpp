@@ -155,6 +155,15 @@ void Config::missing(const std::string& key) const {
   fail("config", "{} is missing", name(key));
 }
 
+namespace {
+
+// Also of whole numbers that a double holds roughly, which toml++ gives as none.
+double number_of(const toml::node& node) {
+  return node.is_integer() ? static_cast<double>(node.as_integer()->get()) : node.as_floating_point()->get();
+}
+
+}  // namespace
+
 void Config::get(const std::string& key, std::string& target) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
@@ -186,7 +195,7 @@ void Config::get(const std::string& key, double& target) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   if (!node->is_number()) invalid(key, "a number");
-  target = *node->value<double>();
+  target = number_of(*node);
 }
 
 void Config::get(const std::string& key, std::vector<std::string>& target) {
@@ -213,7 +222,7 @@ void Config::get(const std::string& key, std::vector<double>& target) {
   target.clear();
   for (const toml::node& item : *array) {
     if (!item.is_number()) invalid(key, "a list of numbers");
-    target.push_back(*item.value<double>());
+    target.push_back(number_of(item));
   }
 }
 

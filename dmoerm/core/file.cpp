@@ -143,9 +143,11 @@ void AtomicDirectory::commit() {
   if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0) return;
   if (errno == EINVAL || errno == ENOSYS) {  // a file system without exchange: two steps
     const fs::path old = temporary_.string() + ".old";
-    if (rename(path_.c_str(), old.c_str()) == 0 && rename(temporary_.c_str(), path_.c_str()) == 0) {
-      remove_tree(old);
-      return;
+    if (rename(path_.c_str(), old.c_str()) == 0) {
+      if (rename(temporary_.c_str(), path_.c_str()) == 0) return remove_tree(old);
+      const int code = errno;
+      rename(old.c_str(), path_.c_str());  // back
+      errno = code;
     }
   }
   fail("write", "cannot put {} in place: {}", path_.string(), std::strerror(errno));
@@ -188,10 +190,11 @@ FileLock::FileLock(const fs::path& path, IfHeld if_held) {
   do {
     result = flock(descriptor_, if_held == IfHeld::Wait ? LOCK_EX : LOCK_EX | LOCK_NB);
   } while (result != 0 && errno == EINTR);
-  if (result != 0) {
-    close(descriptor_);
-    fail("lock", "{} is held by another process", path.string());
-  }
+  if (result == 0) return;
+  const int code = errno;
+  close(descriptor_);
+  if (code == EWOULDBLOCK) throw LockHeld(fmt::format("[lock] {} is held by another process", path.string()));
+  fail("lock", "cannot lock {}: {}", path.string(), std::strerror(code));
 }
 
 FileLock::~FileLock() {

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "dmoerm/core/error.h"
+
 namespace dmoerm {
 
 namespace fs = std::filesystem;
@@ -85,8 +87,14 @@ class LineReader {
   size_t begin_ = 0, line_ = 0;
 };
 
-// Holds `path` (created when missing) exclusively until destroyed. When another process holds it: Error, or
-// waits for it.
+// What is locked is held by another process.
+class LockHeld : public Error {
+ public:
+  using Error::Error;
+};
+
+// Holds `path` (created when missing) exclusively until destroyed. When another process holds it: LockHeld,
+// or waits for it. Error where it cannot be locked.
 class FileLock {
  public:
   enum class IfHeld { Fail, Wait };

@@ -73,6 +73,8 @@ double time_matmul(torch::Device device) {
   return 2.0 * static_cast<double>(n) * n * n / best;
 }
 
+constexpr int64_t kMostThreads = 4096;
+
 }  // namespace
 
 torch::Device init_runtime(const RuntimeOptions& options) {
@@ -80,7 +82,8 @@ torch::Device init_runtime(const RuntimeOptions& options) {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
-  if (options.threads < 0) fail("threads", "{} is not a number of threads", options.threads);
+  if (options.threads < 0 || options.threads > kMostThreads)
+    fail("threads", "{} threads, expected 0 (as many as cores) to {}", options.threads, kMostThreads);
   const int threads = options.threads > 0 ? static_cast<int>(options.threads) : available_cores();
   at::set_num_threads(threads);
   choose_openblas_kernels();
@@ -95,6 +98,8 @@ torch::Device init_runtime(const RuntimeOptions& options) {
     fail("device", "{} is not supported: expected cpu or cuda", options.device);
   if (device.is_cuda() && !torch::cuda::is_available())
     fail("device", "this machine or build has no CUDA device");
+  if (device.is_cuda() && device.index() >= static_cast<int>(torch::cuda::device_count()))
+    fail("device", "{} is not there: found {} CUDA devices", options.device, torch::cuda::device_count());
   use_device(device);
   return device;
 }

@@ -70,6 +70,7 @@ void CapabilityLabels::add(const CapabilityLabel& label) {
     fail("labels", "record {} has labels for two different sets of answers ({} and {})", label.id,
          record.hash, label.hash);
   ++num_labels_;
+  judges_.insert(label.judge);
   if (!label.kept()) return;
   ++num_kept_;
   record.edges.push_back({point, label.winner(), label.loser()});

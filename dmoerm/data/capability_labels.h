@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -40,7 +41,8 @@ class CapabilityLabels {
   std::span<const CapabilityEdge> edges(const std::string& id, uint64_t answers_hash,
                                         size_t num_answers) const;
 
-  size_t num_records() const { return records_.size(); }  // with a label, kept or not
+  const std::set<std::string>& judges() const { return judges_; }  // all that made a label
+  size_t num_records() const { return records_.size(); }           // with a label, kept or not
   size_t num_labels() const { return num_labels_; }
   size_t num_kept() const { return num_kept_; }
 
@@ -52,6 +54,7 @@ class CapabilityLabels {
   void add(const CapabilityLabel& label);
 
   std::vector<std::string> point_names_;
+  std::set<std::string> judges_;
   std::map<std::string, std::vector<int32_t>> points_of_task_;
   std::unordered_map<std::string, Record> records_;
   size_t num_labels_ = 0, num_kept_ = 0;

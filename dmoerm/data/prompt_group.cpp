@@ -5,12 +5,24 @@
 
 #include "dmoerm/core/error.h"
 #include "dmoerm/core/hash.h"
+#include "dmoerm/core/log.h"
 
 namespace dmoerm::data {
 namespace {
 
 size_t tokens_in_common(const std::vector<int32_t>& prompt, const std::vector<int32_t>& tokens) {
   return std::ranges::mismatch(prompt, tokens).in2 - tokens.begin();
+}
+
+void warn_of_missing_tokens(const text::Tokenizer& tokenizer, const text::ChatFormat& format) {
+  const std::vector<Message> turns = {{"user", "a"}, {"assistant", "b"}};
+  const std::string rendered = format.render(turns);
+  std::vector<std::string> missing;
+  for (const std::string& token : format.special_tokens())
+    if (rendered.find(token) != std::string::npos && !tokenizer.token_id(token)) missing.push_back(token);
+  if (!missing.empty())
+    log().warn("chat format {}: the tokenizer has no {}, and reads each as several tokens", format.name(),
+               fmt::join(missing, ", "));
 }
 
 }  // namespace
@@ -34,6 +46,8 @@ GroupEncoder::GroupEncoder(std::optional<text::Tokenizer> tokenizer, EncodeOptio
       format_(text::ChatFormat::find(options.chat_format, tokenizer_ ? &*tokenizer_ : nullptr)),
       options_(std::move(options)) {
   if (options_.max_tokens < 1) fail("encode", "max_tokens is {}, expected at least 1", options_.max_tokens);
+  if (tokenizer_ && format_ && options_.chat_format != text::ChatFormat::kTemplate)
+    warn_of_missing_tokens(*tokenizer_, *format_);
 }
 
 const text::Tokenizer& GroupEncoder::tokenizer() const {

@@ -67,8 +67,12 @@ LabelSummary ask(const LabelRun& run, const std::vector<data::TaskPoints>& tasks
   LabelOptions options = run.options;
   options.expected_calls = expected_calls;
   data::PreferenceReader reader(run.data, run.reader);
-  return label_records([&](data::PreferenceRecord& record) { return reader.next(record); }, tasks, judge,
-                       store, options);
+  const auto next = [&](data::PreferenceRecord& record) {
+    const bool more = reader.next(record);
+    if (more && !run.task.empty()) record.task = run.task;
+    return more;
+  };
+  return label_records(next, tasks, judge, store, options);
 }
 
 // Reads all data before anything is paid for, and says how many calls are missing. 0 (unknown) when the data

@@ -20,6 +20,7 @@ struct LabelRun {
   std::string judge = "";
   std::filesystem::path tasks = {};  // a tasks file; empty or "builtin": `points`, or the paper's five tasks
   std::vector<std::string> points = {};  // the same points for every task
+  std::string task = {};                 // not "": the task of every record
   data::ReaderOptions reader = {};
   LabelOptions options = {};
   bool retry_failed = false;  // ask again what failed for good

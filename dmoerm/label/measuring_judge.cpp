@@ -25,7 +25,10 @@ void MeasuringJudge::check_point(const std::string& point) const {
   if (find_measure(point) != nullptr) return;
   std::vector<std::string> names;
   for (const Measure& measure : measures()) names.push_back(measure.name);
-  fail("label", "the builtin judge has no measure \"{}\"; it has {}", point, fmt::join(names, ", "));
+  fail("label",
+       "the builtin judge has no measure \"{}\", it has {}: give --tasks with such points, or --points, or a "
+       "--model to ask",
+       point, fmt::join(names, ", "));
 }
 
 bool MeasuringJudge::tied(const Question& question) const {

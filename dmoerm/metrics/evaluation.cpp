@@ -18,7 +18,7 @@ constexpr size_t kWindowRecords = 2048;
 
 // The model's name for the record's task, or "" when it knows none of that name.
 std::string known_task(const reward::DoubleLayerModel* model, const PreferenceRecord& record) {
-  const auto* inner = model && !record.task.empty() ? model->find(record.task) : nullptr;
+  const auto* inner = model ? model->find_for_records(record.task) : nullptr;
   return inner ? inner->task : "";
 }
 

@@ -141,7 +141,9 @@ nn::DecoderConfig read_decoder_config(const fs::path& path) {
 Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options) {
   const fs::path config_path = directory / "config.json";
   if (!fs::exists(config_path) && fs::exists(directory / "adapter_config.json"))
-    fail(directory.string(), "found an adapter, expected a model: load its base and give it as the adapter");
+    fail(
+        directory.string(),
+        "found an adapter, expected a model: give its base as the model and this as the adapter (--adapter)");
   Checkpoint result;
   result.config = load_json(config_path);
   ConfigReader config(result.config, config_path.string());

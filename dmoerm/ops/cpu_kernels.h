@@ -90,7 +90,8 @@ struct CpuKernels {
   void (*adamw)(float* parameter, const float* gradient, float* first, float* second, int64_t count,
                 const AdamWConstants&);
   double (*sum_of_squares)(const float* x, int64_t count);
-  // y = mask * x / (1 - p), or y += that. keys: hash of (seed, row key) of each row; threshold: p * 2^32.
+  // y = mask * x / (1 - p), or y += that. keys: hash of (seed, row key) of each row; threshold: p * (2^32 -
+  // 1).
   void (*row_dropout)(const float* x, float* y, const uint64_t* keys, int64_t rows, int64_t width,
                       uint32_t threshold, float scale, bool add);
   // y[t] = sum over j of weights[t, j] * x[slots[t, j]]; a slot below 0 adds nothing. weights, slots: [rows,

@@ -31,7 +31,7 @@ void row_dropout_cuda(const Tensor& x_NI, const Tensor& y_NI, const Tensor& key_
 // y[t] = sum over j of weight[t, j] * x[slot[t, j]]; a slot below 0 adds nothing.
 Tensor weighted_rows_cuda(const Tensor& x_ND, const Tensor& weight_Tk, const Tensor& slot_Tk);
 // Whether grouped_mm_cuda multiplies such rows and weights, in both directions: bfloat16, on compute
-// capability 9 or newer, with rows that begin at multiples of 16 bytes, and at most 1023 groups.
+// capability 9 or 10, with rows that begin at multiples of 16 bytes, and at most 1023 groups.
 bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI);
 // The rows of each group times its own matrix: [N, I], [E, I, O] -> [N, O]; or for each group its columns
 // times its rows: [O, N], [N, I] -> [E, O, I]. end_E: int32, the end of each group among the N.

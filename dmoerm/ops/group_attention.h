@@ -23,7 +23,8 @@ struct GroupAttentionOptions {
 
 // q_QHC [Q, H, C], k_TGC [T, G, C], v_TGV [T, G, V] -> [Q, H, V], differentiable. Dispatches on device and
 // dtype: float32 on the CPU takes the blocked kernel, float32, bfloat16 and float16 on CUDA LibTorch's
-// attention kernels, everything else the reference.
+// attention kernels, everything else the reference. So do, on CUDA, a window with gradients in float32 or
+// with more than 256 channels, and query rows that are not the last of their segment.
 Tensor group_attention(const Tensor& q_QHC, const Tensor& k_TGC, const Tensor& v_TGV,
                        const GroupAttentionOptions& options);
 

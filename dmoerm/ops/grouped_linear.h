@@ -27,7 +27,7 @@ struct LowRankUpdate {
 // x_NI [N, I], weight_EOI [E, O, I], bias_EO [E, O] or undefined -> [N, O]. Groups may be empty; rows behind
 // the last belong to none, and theirs in the result are not written. Dropout has
 // a key for each row and is that of the updates. Waits for the GPU if it must read offsets that only the GPU
-// knows: not in bfloat16 on compute capability 9 or newer, without a bias, with I and O multiples of 8 and at
+// knows: not in bfloat16 on compute capability 9 or 10, without a bias, with I and O multiples of 8 and at
 // most 1023 groups.
 Tensor grouped_linear(const Tensor& x_NI, const Tensor& weight_EOI, const Tensor& bias_EO,
                       const GroupOffsets& offsets, std::span<const LowRankUpdate> updates = {},

@@ -2,6 +2,7 @@
 #include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/mm.h>
 
+#include "dmoerm/core/compat.h"
 #include "dmoerm/ops/cuda_ops.h"
 #include "dmoerm/ops/launch_cuda.h"
 
@@ -24,7 +25,7 @@ bool takes_grouped_mm(const Tensor& x_NI, const Tensor& weight_EOI) {
   int major = 0;
   check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, x_NI.device().index()),
              "grouped_linear");
-  return major >= 9;
+  return major == 9 || (major == 10 && kGroupedMmOnTen);
 }
 
 Tensor grouped_mm_cuda(const Tensor& x, const Tensor& y, const Tensor& end_E) {

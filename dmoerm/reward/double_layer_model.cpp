@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "dmoerm/data/task_points.h"
 #include "dmoerm/text/chat_format.h"
 
 namespace dmoerm::reward {
@@ -27,6 +28,12 @@ const InnerModel* DoubleLayerModel::find(const std::string& task) const {
   for (const auto& inner : tasks)
     if (inner.task == task || std::count(inner.aliases.begin(), inner.aliases.end(), task)) return &inner;
   return nullptr;
+}
+
+const InnerModel* DoubleLayerModel::find_for_records(const std::string& task) const {
+  if (task.empty()) return nullptr;
+  const InnerModel* inner = find(task);
+  return inner ? inner : find(data::kAnyTask);
 }
 
 void DoubleLayerModel::check() const {

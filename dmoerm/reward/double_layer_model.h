@@ -30,6 +30,9 @@ struct DoubleLayerModel {
 
   // The inner model of a task's name or alias; null when it is unknown.
   const InnerModel* find(const std::string& task) const;
+  // That of records which name a task: "*" takes every name that no other has. Null for "" and where there is
+  // none.
+  const InnerModel* find_for_records(const std::string& task) const;
 
   // Checks structure, shapes, names and counts; Error names file and part. Every file that the digests list
   // must be there; the digests themselves are compared by changed_files().

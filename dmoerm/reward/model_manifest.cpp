@@ -104,7 +104,7 @@ ModelManifest ModelManifest::load(const fs::path& directory) {
   const std::string where = file.string();
   const Json json = load_json(file);
   if (const auto kind = json_field<std::string>(json, "kind", where); kind == "ensemble" || kind == "gated")
-    fail(where, "found a model of kind \"{}\", expected one of tasks", kind);
+    fail(where, "found a model of kind \"{}\", expected double_layer, per_task or single", kind);
   check_keys(json, {"format", "kind", "chat_format", "max_tokens", "router", "tasks", "sha256"}, where);
   if (const auto format = json_field<int64_t>(json, "format", where); format != kFormat)
     fail(where, "\"format\" is {}, this program reads {}", format, kFormat);

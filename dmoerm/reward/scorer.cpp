@@ -205,7 +205,7 @@ std::vector<RecordScore> Scorer::score(std::span<const data::PreferenceRecord> r
   std::vector<size_t> places;
   for (size_t i = 0; i < records.size(); ++i) {
     const std::string& task = records[i].task;
-    if (!task.empty()) inners[i] = model_.find(task);
+    inners[i] = model_.find_for_records(task);
     if (!inners[i] && model_.tasks.size() == 1) inners[i] = &model_.tasks[0];
     if (inners[i]) continue;
     if (model_.router) {

@@ -51,6 +51,9 @@ std::vector<EvaluationSet> read_sets(Config& config, const std::string& key, boo
     const auto files = table.required<std::vector<std::string>>("files");
     set.files.assign(files.begin(), files.end());
     if (set.files.empty()) table.invalid("files", "at least one file");
+    std::string text = "raw";
+    table.get_choice("text", text, {"raw", "turn"});
+    set.text_as_turn = text == "turn";
     for (const EvaluationSet& other : sets)
       if (other.name == set.name) table.invalid("name", "a name that no other table has");
     sets.push_back(std::move(set));
@@ -77,7 +80,8 @@ void read_methods(Config& config, StudyConfig& study) {
   for (const std::string& name : study.methods) find_method(name);
   config.get("reference", study.reference);
   if (std::ranges::find(study.methods, study.reference) == study.methods.end())
-    config.invalid("reference", "one of the study's methods");
+    fail("config", "{} is \"{}\", expected one of the methods: {}", config.name("reference"), study.reference,
+         fmt::join(study.methods, ", "));
 }
 
 std::string short_number(double value) {

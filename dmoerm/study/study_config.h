@@ -30,9 +30,12 @@ struct Condition {
 struct EvaluationSet {
   std::string name;
   std::vector<std::filesystem::path> files;
-  bool pool = false;  // for best-of-n: need not be ranked
+  bool pool = false;          // for best-of-n: need not be ranked
+  bool text_as_turn = false;  // as in [[data]] of a training configuration
 
-  data::ReaderOptions reader_options() const { return {.require_ranks = !pool}; }
+  data::ReaderOptions reader_options() const {
+    return {.text_as_turn = text_as_turn, .require_ranks = !pool};
+  }
 };
 
 inline constexpr const char* kWorldTest = "test";

@@ -15,13 +15,13 @@ namespace dmoerm::study {
 namespace {
 
 // Accuracy on each task's records of each task's own model: how far one task's judgement carries to another.
-Json disturbance(reward::Scorer& scorer, const std::vector<fs::path>& files) {
+Json disturbance(reward::Scorer& scorer, const EvaluationSet& set) {
   const auto& tasks = scorer.model().tasks;
   std::vector<std::vector<data::PreferenceRecord>> records(tasks.size());
-  data::PreferenceReader reader(files);
+  data::PreferenceReader reader(set.files, set.reader_options());
   for (data::PreferenceRecord record; reader.next(record);)
     for (size_t task = 0; task < tasks.size(); ++task)
-      if (scorer.model().find(record.task) == &tasks[task]) records[task].push_back(record);
+      if (scorer.model().find_for_records(record.task) == &tasks[task]) records[task].push_back(record);
   Json names = Json::array(), rows = Json::array();
   for (const reward::InnerModel& trained : tasks) {
     Json row = Json::array();
@@ -83,6 +83,7 @@ std::vector<EvaluationSet> MethodRun::sets() const {
 fs::path MethodRun::rewards_file(const EvaluationSet& set) const {
   uint64_t hash = hash64(set.name);
   for (const fs::path& file : set.files) hash = hash_combine(hash, hash64(sha256_file(file)));
+  if (set.text_as_turn) hash = hash_combine(hash, hash64("turn"));
   if (method_.settings) hash = hash_combine(hash, hash64(method_.settings(cell_.study())));
   return directory_ / fmt::format("{}-{:08x}.jsonl", reward::directory_name(set.name), hash >> 32);
 }
@@ -109,8 +110,7 @@ void MethodRun::run() try {
   }
   Json facts = Json::object();
   if (method_.name == "per_task")
-    facts["disturbance"] =
-        disturbance(dynamic_cast<reward::Scorer&>(*scorer), cell_.evaluations().front().files);
+    facts["disturbance"] = disturbance(dynamic_cast<reward::Scorer&>(*scorer), cell_.evaluations().front());
   if (method_.name == "dmoerm")
     facts["contributions"] = contributions(cell_.double_layer("dmoerm").out / "linear.json");
   facts["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -150,7 +150,7 @@ int64_t run_study(const StudyConfig& study, torch::Device device, torch::ScalarT
       std::optional<FileLock> lock;
       try {
         lock.emplace(cell.directory() / "rewards" / (name + ".lock"));
-      } catch (const Error&) {
+      } catch (const LockHeld&) {
         continue;  // another process is at it
       }
       log().info("{}: {}", cell.directory().filename().string(), method.title);

@@ -7,10 +7,6 @@ namespace {
 
 constexpr size_t kPartBytes = 1 << 16;
 
-bool is_jsonl(const fs::path& path) {
-  return path.filename().string().find(".jsonl") != std::string::npos;
-}
-
 bool is_text_key(const std::string& key) {
   static const std::set<std::string> keys = {"text",        "prompt",   "response", "responses",
                                              "chosen",      "rejected", "messages", "completion",
@@ -35,6 +31,10 @@ std::vector<std::string> texts_of(const Json& record) {
 }
 
 }  // namespace
+
+bool is_jsonl(const fs::path& path) {
+  return path.filename().string().find(".jsonl") != std::string::npos;
+}
 
 TextReader::TextReader(std::vector<fs::path> files) : files_(std::move(files)) {
   if (files_.empty()) fail("text", "no input files");

@@ -39,7 +39,17 @@ class DoubleLayerRun {
         tokenizer_(text::Tokenizer::load(config.base)),
         store_(load_run_data(config, tokenizer_)),
         labels_(data::CapabilityLabels::load(config.labels)),
-        context_{run_, store_, config.seed, measured_matmul_rate(options.device)} {
+        context_{run_, store_, config.seed, measured_matmul_rate(options.device)},
+        groups_(config.tasks.size()) {
+    if (labels_.judges().size() > 1)
+      log().warn("the labels are of several judges, {}: each counts, also where they judge the same answers",
+                 fmt::join(labels_.judges(), ", "));
+    for (int64_t group = 0; group < store_.size(); ++group) {
+      const int64_t task = task_index(config_.tasks, store_.task(group));
+      (task < 0 ? unknown_ : groups_[task]).push_back(group);
+    }
+    if (unknown_.empty())
+      check_examples();  // before anything is trained, and before the run is bound to labels
     run_.begin(run_identity(config, store_, options.dtype));
   }
 
@@ -55,7 +65,7 @@ class DoubleLayerRun {
     const RouterData router_data = load_router_data(config_, tokenizer_);
     if (config_.warm_start) train_warm_start(context_, base_->checkpoint, config_.split, *config_.warm_start);
     if (config_.router.form != "none") model.router = train_task_router(router_data);
-    assign_groups(router_data, model.router);
+    assign_unknown(router_data, model.router);
     for (size_t task = 0; task < config_.tasks.size(); ++task)
       if (!groups_[task].empty()) model.tasks.push_back(train_task(task));
     write_linear();
@@ -64,7 +74,7 @@ class DoubleLayerRun {
   }
 
   void train_aggregators(reward::DoubleLayerModel& model) {
-    assign_groups(load_router_data(config_, tokenizer_), model.router);
+    assign_unknown(load_router_data(config_, tokenizer_), model.router);
     for (reward::InnerModel& inner : model.tasks) {
       if (model.residency) model.residency->use(inner.decoder());
       train_phase3(inner,
@@ -111,22 +121,18 @@ class DoubleLayerRun {
   // task.
   std::vector<int64_t> name_labels(reward::TaskRouter& router) const {
     std::vector<int64_t> label_of_task(config_.tasks.size(), -1);
-    std::set<int64_t> with_data;
-    for (int64_t group = 0; group < store_.size(); ++group)
-      if (const int64_t task = task_index(config_.tasks, store_.task(group)); task >= 0)
-        with_data.insert(task);
-    if (with_data.empty())
-      fail("train", "no record has a task that a [[task]] names, expected some for the router to learn from");
-    for (const int64_t task : with_data) {
+    for (size_t task = 0; task < groups_.size(); ++task) {
+      if (groups_[task].empty()) continue;
       label_of_task[task] = std::ssize(router.labels);
       router.labels.push_back(config_.tasks[task].name);
     }
+    if (router.labels.empty())
+      fail("train", "no record has a task that a [[task]] names, expected some for the router to learn from");
     return label_of_task;
   }
 
-  // Groups by task; those of an unknown task go where the router sends them.
-  void assign_groups(const RouterData& router_data, const std::optional<reward::TaskRouter>& router) {
-    groups_.resize(config_.tasks.size());
+  // Groups of an unknown task go where the router sends them.
+  void assign_unknown(const RouterData& router_data, const std::optional<reward::TaskRouter>& router) {
     std::map<uint64_t, int64_t> routed;
     if (!router_data.unknown_tasks.empty()) {
       if (!router)
@@ -140,14 +146,26 @@ class DoubleLayerRun {
         routed[prompt] = task_index(config_.tasks, router->labels[best[i++].item<int64_t>()]);
       log().info("{} prompts of unknown tasks were given one by the router", routed.size());
     }
-    for (int64_t group = 0; group < store_.size(); ++group) {
-      int64_t task = task_index(config_.tasks, store_.task(group));
-      if (task < 0) task = routed.at(store_.prompt_hash(group));
-      groups_[task].push_back(group);
-    }
+    for (const int64_t group : unknown_) groups_[routed.at(store_.prompt_hash(group))].push_back(group);
+    for (std::vector<int64_t>& groups : groups_) std::ranges::sort(groups);
+    if (!unknown_.empty()) check_examples();
     for (size_t task = 0; task < groups_.size(); ++task)
       if (groups_[task].empty())
         log().warn("task {} has no data: it gets no inner model", config_.tasks[task].name);
+  }
+
+  // Error where a task with data has nothing to learn from in phase 1 or for one of its points.
+  void check_examples() const {
+    for (size_t task = 0; task < groups_.size(); ++task) {
+      if (groups_[task].empty()) continue;
+      const data::TaskPoints& plan = config_.tasks[task];
+      const GroupSplit split = split_groups(store_, groups_[task], 1, config_.split);
+      if (human_examples(store_, split.train).empty())
+        fail("train", "task {} has no rankings for phase 1", plan.name);
+      for (const std::string& point : plan.points)
+        if (labelled_examples(store_, split.train, labels_, point).empty())
+          fail("train", "task {}: no kept label of {} on the records of phase 1", plan.name, point);
+    }
   }
 
   reward::InnerModel train_task(size_t task) {
@@ -166,8 +184,6 @@ class DoubleLayerRun {
       lane.train = labelled_examples(store_, first.train, labels_, point);
       lane.held_out = labelled_examples(store_, first.held_out, labels_, point);
       lane.head_PD = phase1.score_weight.detach().clone();
-      if (lane.train.empty())
-        fail("train", "task {}: no kept label of {} on the records of phase 1", plan.name, point);
       const uint64_t seed = hash_combine(config_.seed, hash64("expert/" + plan.name + "/" + point));
       adapters.push_back(config_.phase1_form == "lora"
                              ? clone(phase1)
@@ -211,7 +227,6 @@ class DoubleLayerRun {
     lane.name = plan.name;
     lane.train = human_examples(store_, split.train);
     lane.held_out = human_examples(store_, split.held_out);
-    if (lane.train.empty()) fail("train", "task {} has no rankings for phase 1", plan.name);
     const uint64_t seed = hash_combine(config_.seed, hash64("phase1/" + plan.name));
     lane.head_PD = new_head(base_->checkpoint, 1, seed);
     const std::string stage = "phase1/" + plan.name;
@@ -242,7 +257,8 @@ class DoubleLayerRun {
   data::CapabilityLabels labels_;
   StageContext context_;
   std::shared_ptr<reward::BaseModel> base_;
-  std::vector<std::vector<int64_t>> groups_;  // of each task
+  std::vector<std::vector<int64_t>> groups_;  // of each task, ascending
+  std::vector<int64_t> unknown_;              // those whose task no [[task]] names
   Json linear_ = Json::object();
 };
 

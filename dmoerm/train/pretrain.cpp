@@ -6,6 +6,7 @@
 #include "dmoerm/core/random.h"
 #include "dmoerm/core/runtime.h"
 #include "dmoerm/data/split.h"
+#include "dmoerm/text/text_reader.h"
 #include "dmoerm/train/language_model_objective.h"
 
 namespace dmoerm::train {
@@ -104,6 +105,9 @@ PretrainConfig parse_pretrain_config(Config config) {
     data::DocumentSource source;
     source.file = table.required<std::string>("file");
     table.get_choice("unit", source.unit, {"line", "file", "records"});
+    if (!table.has("unit") && text::is_jsonl(source.file))
+      fail("config", "{} = {}: JSONL needs unit = \"records\"; or say \"line\" to learn JSON itself",
+           table.name("file"), source.file.string());
     table.get("max_characters", source.max_characters);
     if (source.max_characters < 0) table.invalid("max_characters", "0 (all) or more");
     run.data.push_back(std::move(source));

@@ -1,6 +1,7 @@
 #include "dmoerm/train/run_config.h"
 
 #include "dmoerm/core/error.h"
+#include "dmoerm/core/log.h"
 
 namespace dmoerm::train {
 namespace {
@@ -114,6 +115,16 @@ void read_lora_options(Config table, models::LoraOptions& options) {
   if (options.rank < 1) table.invalid("rank", "at least 1");
 }
 
+namespace {
+
+// A stage's [lora], which says nothing where its form is another.
+void read_lora_of_form(Config& stage, bool used, std::string_view form, models::LoraOptions& options) {
+  if (!used && stage.has("lora")) log().warn("{} has no effect: it goes with {}", stage.name("lora"), form);
+  read_lora_options(stage.table("lora"), options);
+}
+
+}  // namespace
+
 RunConfig parse_run_config(Config config) {
   RunConfig run;
   run.settings = config.values();
@@ -141,7 +152,7 @@ RunConfig parse_run_config(Config config) {
   if (run.kind == "single") {
     Config train = config.table("train");
     train.get_choice("form", run.phase1_form, {"full", "lora"});
-    read_lora_options(train.table("lora"), run.phase1_lora);
+    read_lora_of_form(train, run.phase1_form == "lora", "form = \"lora\"", run.phase1_lora);
     read_preference_stage(train, run.phase1);
     read_router_losses(train, run.phase1_form, run.phase1.preference.router_loss);
     config.finish();
@@ -156,7 +167,7 @@ RunConfig parse_run_config(Config config) {
   read_number(router, "held_out", run.router.held_out, kBelowOne);
   run.router.train.patience = 4;
   read_train_options(router, run.router.train);
-  read_lora_options(router.table("lora"), run.router.lora);
+  read_lora_of_form(router, run.router.form == "adapter", "form = \"adapter\"", run.router.lora);
   if (config.has("warm_start")) {
     Config warm_start = config.table("warm_start");
     run.warm_start.emplace().train.patience = 4;
@@ -167,13 +178,19 @@ RunConfig parse_run_config(Config config) {
   phase1.get_choice("form", run.phase1_form, {"full", "lora"});
   if (run.phase1_form == "full" && (run.router.form == "adapter" || run.router.form == "head"))
     router.invalid("form", "classifier or none: with phase1.form = \"full\" the tasks share no base");
-  read_lora_options(phase1.table("lora"), run.phase1_lora);
+  read_lora_of_form(phase1, run.phase1_form == "lora", "form = \"lora\"", run.phase1_lora);
   read_preference_stage(phase1, run.phase1);
   read_router_losses(phase1, run.phase1_form, run.phase1.preference.router_loss);
   Config phase2 = config.table("phase2");
   read_preference_stage(phase2, run.phase2);
-  run.phase2_lora = run.phase1_lora;
-  if (run.phase1_form == "full") read_lora_options(phase2.table("lora"), run.phase2_lora);
+  if (run.phase1_form == "lora") {
+    if (phase2.has("lora"))
+      fail("config", "{}: with phase1.form = \"lora\" an expert goes on from its task's LoRA, [phase1.lora]",
+           phase2.name("lora"));
+    run.phase2_lora = run.phase1_lora;
+  } else {
+    read_lora_options(phase2.table("lora"), run.phase2_lora);
+  }
   run.phase3.train = {.epochs = 200, .batch = 64, .lr = 3e-4, .weight_decay = 0, .patience = 8};
   run.phase3.train.schedule.kind = "constant";
   read_aggregator_stage(config.table("phase3"), run.phase3);

@@ -36,6 +36,16 @@ TEST(Config, ReadsTypedValuesAndKeepsDefaults) {
   EXPECT_EQ(one, (std::vector<std::string>{"c"}));
 }
 
+TEST(Config, AWholeNumberThatADoubleRoundsIsANumber) {
+  Config config = Config::parse("seconds = 9007199254740993\nlist = [10000000000000001]\n");
+  double seconds = 0;
+  std::vector<double> list;
+  config.get("seconds", seconds);
+  config.get("list", list);
+  EXPECT_EQ(seconds, 9007199254740992.0);
+  EXPECT_EQ(list, std::vector<double>{1e16});
+}
+
 TEST(Config, MistypedKeyNamesTheNearestKnownOne) {
   Config config = Config::parse("[phase1]\nlerning_rate = 1.0\n", "run.toml");
   double rate = 0;

@@ -215,7 +215,7 @@ TEST_F(FileTest, LockIsHeldByOneProcess) {
   if (child == 0) {
     try {
       FileLock second(directory_ / "lock");
-    } catch (const Error&) {
+    } catch (const LockHeld&) {
       _exit(7);
     }
     _exit(0);

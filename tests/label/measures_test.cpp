@@ -94,7 +94,7 @@ TEST(MeasuringJudge, NamesTheReplyWithTheLargerMeasure) {
   EXPECT_TRUE(judge.tied({record, "question_overlap", 1, 2}));
   EXPECT_THAT(
       [&] { judge.check_point("wit"); },
-      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("no measure \"wit\"; it has lexical_richness")));
+      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("no measure \"wit\", it has lexical_richness")));
 }
 
 }  // namespace

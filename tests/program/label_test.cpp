@@ -45,6 +45,15 @@ TEST_F(LabelProgram, LabelsOverHttpAndMeasuresTheLabels) {
     EXPECT_TRUE(entry.is_directory() || read_file(entry.path()).find("sk-secret") == std::string::npos);
 }
 
+TEST_F(LabelProgram, OneTaskMayBeGivenToAllRecords) {
+  run("--data train.jsonl --out one.jsonl --judge world --task chat");
+  EXPECT_EQ(status_, 0);
+  LineReader reader(directory_ / "one.jsonl");
+  int64_t labels = 0;
+  for (std::string line; reader.next(line); ++labels) EXPECT_EQ(parse_json(line, "label")["task"], "chat");
+  EXPECT_GT(labels, 0);
+}
+
 TEST_F(LabelProgram, SaysInOneLineWhatIsWrong) {
   ScriptedServer server([](const ScriptedRequest& request) {
     return ScriptedReply{.status = 401, .body = request.headers.at("authorization")};

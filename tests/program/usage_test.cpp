@@ -27,6 +27,11 @@ TEST(UsageTest, ACommandLineThatCannotBeReadIsStatusTwo) {
   }
 }
 
+TEST(UsageTest, WhatFollowsAKeyMayBeTheConfiguration) {
+  EXPECT_THAT(run_shell(kProgram + " train --set seed=2 /dev/null --set seed=3 2>&1").output,
+              HasSubstr("out is missing"));
+}
+
 // OpenMP says when it is loaded for how long its idle threads spin.
 TEST(UsageTest, IdleThreadsSleepWhereMatricesAreMultiplied) {
   const std::string show = "unset OMP_WAIT_POLICY; OMP_DISPLAY_ENV=verbose " + kProgram;

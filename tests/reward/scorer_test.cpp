@@ -85,6 +85,26 @@ TEST(Scorer, ChoosesTheInnerModel) {
   EXPECT_EQ(scorer.counts().routed, 2);
 }
 
+// As in training: records of another task are those of "*", and only records that name none are routed.
+TEST(Scorer, TheTaskOfEverythingElseTakesUnknownNames) {
+  DoubleLayerModel model = tiny_model();
+  model.tasks[1].task = "*";
+  model.router->labels[0] = "*";
+  Scorer scorer(model);
+  auto record = mixed_records()[0];
+  record.task = "poems";
+  const auto score = scorer.score({&record, 1})[0];
+  EXPECT_EQ(score.task, "*");
+  EXPECT_TRUE(score.task_probs.empty());
+  const std::string everything = "*";
+  expect_near(scorer.score_as({&record, 1}, {&everything, 1})[0].rewards, score.rewards, 1e-6);
+  record.task = "smalltalk";
+  EXPECT_EQ(scorer.score({&record, 1})[0].task, "chat");
+  record.task = "";
+  EXPECT_FALSE(scorer.score({&record, 1})[0].task_probs.empty());
+  EXPECT_EQ(scorer.counts().unknown_tasks, 0);
+}
+
 TEST(Scorer, RoutesTurnsHoweverTheyCome) {
   const auto model = tiny_model();
   Scorer scorer(model);

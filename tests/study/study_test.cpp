@@ -338,6 +338,18 @@ TEST_F(StudyTest, SetsAreReportedInTheStudysOrder) {
   EXPECT_THAT(to_html(study_report(results, study)), HasSubstr("On zz, the highest accuracy"));
 }
 
+TEST_F(StudyTest, SetsMayHoldTextThatIsATurn) {
+  EXPECT_FALSE(load("").evaluations[0].reader_options().text_as_turn);
+  const fs::path file = directory_ / "study.toml";
+  std::string text = read_file(file);
+  for (size_t at = 0; (at = text.find("files = ", at)) != std::string::npos; at += 20)
+    text.insert(at, "text = \"turn\"\n");
+  write_file_atomically(file, text);
+  const StudyConfig study = load_study_config(file);
+  EXPECT_TRUE(study.evaluations[0].reader_options().text_as_turn);
+  EXPECT_TRUE(study.pools[0].reader_options().text_as_turn);
+}
+
 TEST_F(StudyTest, ASetOfTiesIsSaidToHoldNone) {
   AtomicFile ties(directory_ / "ties.jsonl");
   LineReader lines(directory_ / "dev.jsonl");
@@ -390,7 +402,9 @@ TEST_F(StudyTest, PairedDifferencesAndFiles) {
 
 TEST_F(StudyTest, MistakesOfTheConfigurationAreNamed) {
   EXPECT_THAT(error("methods = [\"dmoer\"]"), HasSubstr("did you mean \"dmoerm\""));
-  EXPECT_THAT(error("reference = \"x\""), HasSubstr("one of the study's methods"));
+  EXPECT_THAT(error("reference = \"x\""), HasSubstr("reference is \"x\", expected one of the methods"));
+  EXPECT_THAT(error("methods = [\"single\"]"),
+              HasSubstr("reference is \"dmoerm\", expected one of the methods: single"));
   EXPECT_THAT(error("sizes = [0]"), HasSubstr("numbers from 0.01 to 1"));
   EXPECT_THAT(error("seeds = [1, 1]"), HasSubstr("each number once"));
   EXPECT_THAT(error("seeds = [1.5]"), HasSubstr("whole numbers"));

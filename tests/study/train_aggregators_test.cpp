@@ -1,8 +1,11 @@
 // Phase 3 alone, over a trained model whose bases do not fit the device together.
+#include <gmock/gmock.h>
+
 #include <cmath>
 
 #include "dmoerm/reward/double_layer_model.h"
 #include "dmoerm/train/double_layer_run.h"
+#include "tests/core/temporary_directory.h"
 #include "tests/study/two_task_fixture.h"
 
 namespace dmoerm::train {
@@ -61,6 +64,24 @@ TEST_F(TrainAggregatorsTest, MovesEachTasksBaseToTheDeviceForIt) {
   for (size_t task = 0; task < 2; ++task)
     for (const auto& [name, weight] : trained.tasks[task].decoder().weights())
       EXPECT_TRUE(saved.tasks[task].decoder().weights().at(name).equal(weight)) << name;
+}
+
+// What is missing is said before hours of training, and the run can begin once it is there.
+TEST_F(TrainAggregatorsTest, APointWithoutLabelsIsSaidBeforeAnythingIsTrained) {
+  const RunConfig run = config("run");
+  const std::string labels = read_file(directory_ / "labels.jsonl");
+  std::string first_alone;
+  for (size_t begin = 0, end; begin < labels.size(); begin = end + 1) {
+    end = labels.find('\n', begin);
+    const std::string line = labels.substr(begin, end - begin + 1);
+    if (line.find("\"second\"") == std::string::npos) first_alone += line;
+  }
+  write_file_atomically(directory_ / "labels.jsonl", first_alone);
+  EXPECT_THAT(error_of([&] { train_double_layer(run, {}); }),
+              testing::HasSubstr("task b: no kept label of second on the records of phase 1"));
+  EXPECT_FALSE(fs::exists(run.out / "metrics.jsonl"));
+  write_file_atomically(directory_ / "labels.jsonl", labels);
+  EXPECT_EQ(train_double_layer(run, {}).tasks.size(), 2u);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ TEST(RunConfig, BadSettingsAreNamed) {
   EXPECT_THAT(error_in(kDouble + "[phase1]\nlr = -1.0\n"), HasSubstr("phase1.lr"));
   EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'half'\n"), HasSubstr("one of full, lora"));
   EXPECT_THAT(error_in(kDouble + "[phase1]\nform = 'lora'\n[phase2]\nlora = {rank = 3}\n"),
-              HasSubstr("phase2.lora"));
+              HasSubstr("phase2.lora: with phase1.form = \"lora\""));
   EXPECT_THAT(error_in(kDouble + "[phase2.lora]\nrank = 0\n"), HasSubstr("at least 1"));
   EXPECT_THAT(error_in(kDouble + "[split]\nphase1 = 1.5\n"), HasSubstr("split.phase1"));
   for (const char* form : {"head", "adapter"}) {
@@ -142,6 +142,11 @@ TEST(PretrainConfig, BadShapesAreNamed) {
                         "base.toml"));
     });
   };
+  EXPECT_THAT(error_of([&] {
+                parse_pretrain_config(Config::parse("out = 'o'\ntokenizer = 't'\n[model]\n" + shape +
+                                                    "[[data]]\nfile = 'x.jsonl.gz'\n"));
+              }),
+              HasSubstr("JSONL needs unit = \"records\""));
   EXPECT_THAT(top_error("token_budget = 0\n"), HasSubstr("token_budget = 0"));
   EXPECT_THAT(top_error("held_out = 1.0\n"), HasSubstr("held_out = 1"));
 }
