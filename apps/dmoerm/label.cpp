@@ -40,9 +40,8 @@ void add_data_options(CLI::App& command, LabelFlags& flags) {
   command.add_option("--out", run.out, "LABELS.jsonl; what it holds already is not asked again");
   command.add_option("--judge", run.judge,
                      "builtin: measures text, for --tasks or --points that are measures (the default without "
-                     "--model); http: a "
-                     "model behind an API (the default with --model); world: knows the synthetic world; "
-                     "ranks: the human ranks");
+                     "--model); http: a model behind an API (the default with --model); world: knows the "
+                     "synthetic world; ranks: the human ranks");
   command.add_option(
       "--tasks", run.tasks,
       "Tasks file: which points belong to which task, and prompts (default: builtin, the paper's)");
@@ -146,19 +145,19 @@ void add_request_options(CLI::App& command, LabelFlags& flags) {
       ->group(kRequestGroup);
 }
 
-void check_unused(const CLI::App& command, const label::LabelRun& run) {
+void refuse_unused(const CLI::App& command, const label::LabelRun& run) {
   const std::string judge = label::judge_name(run);
   if (judge == "http") return;
   for (const CLI::Option* option : command.get_options())
     if (option->count() > 0 && (option->get_group() == kModelGroup || option->get_group() == kRequestGroup))
-      fail("label", "{} is for a model behind an API, found the judge \"{}\": give --model",
+      fail("label", "{} is for a model behind an API (--model NAME), found the judge \"{}\"",
            option->get_name(), judge);
 }
 
 void run_label(const CLI::App& command, LabelFlags& flags) {
   if (flags.run.data.empty()) throw CLI::RequiredError("--data");
   if (flags.run.out.empty()) throw CLI::RequiredError("--out");
-  check_unused(command, flags.run);
+  refuse_unused(command, flags.run);
   flags.run.reader.text_as_turn = flags.text == "turn";
   if (!flags.extra_body.empty()) flags.run.chat.extra_body = parse_json(flags.extra_body, "--extra-body");
   std::cout << label::label_files(flags.run).to_text();

@@ -148,7 +148,7 @@ void save_safetensors(const fs::path& path, const NamedTensors& tensors,
     offset += bytes;
   }
   std::string text = dump_json(header);
-  text.append((8 - text.size() % 8) % 8, ' ');  // the tensors begin at a multiple of eight bytes
+  text.append((8 - text.size() % 8) % 8, ' ');  // the data begins at a multiple of eight bytes
   AtomicFile file(path);
   std::string size(8, '\0');
   for (int i = 0; i < 8; ++i) size[i] = static_cast<char>(text.size() >> (8 * i) & 0xff);

@@ -19,8 +19,7 @@ struct PreferenceRecord {
   std::vector<Message> messages;  // messages, rendered by the chat format
   std::string prompt_text;        // raw text that the answers continue (is_text)
   bool is_text = false;
-  bool prompt_guessed =
-      false;  // is_text: the two answers' common beginning, which another pair may not share
+  bool prompt_guessed = false;  // is_text: it is the common beginning of two texts; another pair's may differ
   std::vector<int32_t> prompt_ids;  // already tokenised (is_ids)
   bool is_ids = false;
   std::vector<Response> responses;  // for is_text: one message each, its content the continuation

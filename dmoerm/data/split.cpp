@@ -14,8 +14,7 @@ double split_position(uint64_t prompt_hash, std::string_view salt) {
 std::string guessed_prompts_text(int64_t records) {
   return fmt::format(
       "{} records name no prompt: what their two texts begin with is taken, so that pairs of one question "
-      "may "
-      "fall into different parts of a split",
+      "may fall into different parts of a split",
       records);
 }
 

@@ -14,9 +14,9 @@ namespace dmoerm::text {
 // Whether the name holds ".jsonl".
 bool is_jsonl(const fs::path& path);
 
-// A file of JSONL has one record a line; its texts are the strings under the keys text,
-// prompt, response(s), chosen, rejected, completion(s), content, src and tgt, messages included. Any other
-// file is text: it comes in parts of about 64 kB that end at the end of a line.
+// A file of JSONL has one record a line; its texts are the strings under the keys text, prompt, response(s),
+// chosen, rejected, completion(s), content, src and tgt, messages included. Any other file is text: it comes
+// in parts of about 64 kB that end at the end of a line.
 class TextReader {
  public:
   explicit TextReader(std::vector<fs::path> files);  // Error when there is none

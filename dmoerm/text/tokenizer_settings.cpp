@@ -29,8 +29,7 @@ std::optional<int32_t> choose_padding(const Tokenizer& tokenizer, int64_t vocab_
     if (candidate && *candidate < vocab_size && closing.count(*candidate) == 0) return *candidate;
   log().warn(
       "the tokenizer has no token for padding that never closes an answer: transformers scores one sequence "
-      "at "
-      "a time");
+      "at a time");
   return {};
 }
 
