@@ -1,5 +1,7 @@
 #include "dmoerm/reward/import_model.h"
 
+#include <set>
+
 #include "dmoerm/core/file.h"
 #include "dmoerm/core/log.h"
 #include "dmoerm/models/weight_files.h"
@@ -110,9 +112,10 @@ void import_model(const ImportConfig& config, const fs::path& directory) {
   }
   model.check();  // here errors name the files that were given
   if (tokenizer) {
-    for (const TaskEntry& task : manifest.tasks) check_tokenizer(task.base, *tokenizer, tokenizer_path);
-    if (manifest.router && manifest.router->kind == "classifier")
-      check_tokenizer(manifest.router->path, *tokenizer, tokenizer_path);
+    std::set<fs::path> checkpoints;
+    for (const TaskEntry& task : manifest.tasks) checkpoints.insert(task.base);
+    if (manifest.router && manifest.router->kind == "classifier") checkpoints.insert(manifest.router->path);
+    for (const fs::path& path : checkpoints) check_tokenizer(path, *tokenizer, tokenizer_path);
   }
 
   AtomicDirectory target(directory);

@@ -160,10 +160,15 @@ class DoubleLayerRun {
       if (groups_[task].empty()) continue;
       const data::TaskPoints& plan = config_.tasks[task];
       const GroupSplit split = split_groups(store_, groups_[task], 1, config_.split);
-      if (human_examples(store_, split.train).empty())
+      const auto none = [&](const auto& examples_of) {
+        return std::ranges::none_of(split.train,
+                                    [&](int64_t group) { return !examples_of({group}).empty(); });
+      };
+      using Groups = std::vector<int64_t>;
+      if (none([&](const Groups& group) { return human_examples(store_, group); }))
         fail("train", "task {} has no rankings for phase 1", plan.name);
       for (const std::string& point : plan.points)
-        if (labelled_examples(store_, split.train, labels_, point).empty())
+        if (none([&](const Groups& group) { return labelled_examples(store_, group, labels_, point); }))
           fail("train", "task {}: no kept label of {} on the records of phase 1", plan.name, point);
     }
   }
