@@ -15,6 +15,18 @@ Json number(double value) {
   return value;
 }
 
+// "all-linear" as a list, as PEFT writes it: where a model has experts, PEFT reads the word letter by letter.
+std::vector<std::string> written_targets(const Adapter& adapter) {
+  if (adapter.options.target_modules != std::vector<std::string>{"all-linear"})
+    return adapter.options.target_modules;
+  std::set<std::string> ends;
+  for (const auto& [layer, pair] : adapter.lora.pairs) {
+    const std::string module = module_name(adapter.names, layer);
+    ends.insert(module.substr(module.rfind('.') + 1));
+  }
+  return {ends.begin(), ends.end()};
+}
+
 }  // namespace
 
 std::vector<ExpertStack> written_stacks(const Adapter& adapter) {
@@ -46,16 +58,6 @@ Json adapter_config_json(const Adapter& adapter) {
     });
     add_patterns(stack == stacks.end() ? module_name(adapter.names, layer) : stack->name(), pair);
   }
-  // As PEFT writes it, which takes the word apart into letters where a model has experts.
-  std::vector<std::string> targets = options.target_modules;
-  if (targets == std::vector<std::string>{"all-linear"}) {
-    std::set<std::string> ends;
-    for (const auto& [layer, pair] : adapter.lora.pairs) {
-      const std::string module = module_name(adapter.names, layer);
-      ends.insert(module.substr(module.rfind('.') + 1));
-    }
-    targets.assign(ends.begin(), ends.end());
-  }
   // PEFT has no dropout on parameters, which the experts of a MoE layer are.
   const bool on_experts = std::ranges::any_of(
       adapter.lora.pairs, [](const auto& pair) { return pair.first.find(".experts.") != std::string::npos; });
@@ -67,7 +69,7 @@ Json adapter_config_json(const Adapter& adapter) {
                {"lora_alpha", number(options.alpha)},
                {"lora_dropout", on_experts ? 0 : options.dropout},
                {"use_rslora", options.rslora},
-               {"target_modules", targets},
+               {"target_modules", written_targets(adapter)},
                {"target_parameters", stacks.empty() ? Json() : Json(options.target_parameters)},
                {"rank_pattern", ranks},
                {"alpha_pattern", alphas},

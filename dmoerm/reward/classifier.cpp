@@ -38,6 +38,11 @@ int64_t choose_label(const std::filesystem::path& directory, const Tensor& head_
 
 }  // namespace
 
+std::filesystem::path tokenizer_directory(const std::filesystem::path& model,
+                                          const std::filesystem::path& adapter) {
+  return text::Tokenizer::present(adapter) ? adapter : model;
+}
+
 DoubleLayerModel load_classifier(const std::filesystem::path& directory, const ClassifierOptions& options,
                                  const models::LoadOptions& load_options) {
   InnerModel inner;
@@ -59,8 +64,7 @@ DoubleLayerModel load_classifier(const std::filesystem::path& directory, const C
 
   DoubleLayerModel model;
   model.kind = "single";
-  // An adapter's folder may hold the tokenizer, template and length limit that it was trained with.
-  const auto& texts = text::Tokenizer::present(options.adapter) ? options.adapter : directory;
+  const std::filesystem::path texts = tokenizer_directory(directory, options.adapter);
   if (text::Tokenizer::present(texts)) model.tokenizer = text::Tokenizer::load(texts);
   model.max_tokens = length_limit(tokenizer_config(texts), checkpoint.config);
   model.tasks.push_back(std::move(inner));

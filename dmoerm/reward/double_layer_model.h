@@ -53,6 +53,11 @@ bool is_model_directory(const std::filesystem::path& directory);  // holds dmoer
 // none.
 std::vector<std::string> changed_files(const std::filesystem::path& directory);
 
+// Where a classifier's tokenizer, chat template and length limit are: in the adapter's folder, which may hold
+// those that it was trained with, else in the model's.
+std::filesystem::path tokenizer_directory(const std::filesystem::path& model,
+                                          const std::filesystem::path& adapter);
+
 // A plain Hugging Face sequence classifier, with an optional PEFT adapter over it, as a model of kind
 // "single" whose one task is "". The chat format and the length limit come from its files.
 struct ClassifierOptions {

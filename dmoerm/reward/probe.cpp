@@ -5,6 +5,7 @@
 #include "dmoerm/core/file.h"
 #include "dmoerm/data/packing.h"
 #include "dmoerm/models/adapter.h"
+#include "dmoerm/reward/double_layer_model.h"
 #include "dmoerm/text/tokenizer.h"
 
 namespace dmoerm::reward {
@@ -22,7 +23,7 @@ std::vector<float> floats(const Tensor& x, const std::string& where) {
 class Probe {
  public:
   explicit Probe(const ProbeOptions& options)
-      : texts_(text::Tokenizer::present(options.adapter) ? options.adapter : options.model),
+      : texts_(tokenizer_directory(options.model, options.adapter)),
         model_(models::load_checkpoint(options.model, options.load)) {
     if (!options.adapter.empty()) add_adapter(options.adapter);
   }

@@ -51,9 +51,7 @@ std::vector<EvaluationSet> read_sets(Config& config, const std::string& key, boo
     const auto files = table.required<std::vector<std::string>>("files");
     set.files.assign(files.begin(), files.end());
     if (set.files.empty()) table.invalid("files", "at least one file");
-    std::string text = "raw";
-    table.get_choice("text", text, {"raw", "turn"});
-    set.text_as_turn = text == "turn";
+    set.text_as_turn = train::read_text_as_turn(table);
     for (const EvaluationSet& other : sets)
       if (other.name == set.name) table.invalid("name", "a name that no other table has");
     sets.push_back(std::move(set));

@@ -59,9 +59,7 @@ DataSource read_source(Config table, bool weighted) {
     table.invalid("weight", "no weight: only kind \"single\" draws by weight");
   table.get("task", source.task);
   table.get("skip_bad", source.skip_bad);
-  std::string text = "raw";
-  table.get_choice("text", text, {"raw", "turn"});
-  source.text_as_turn = text == "turn";
+  source.text_as_turn = read_text_as_turn(table);
   return source;
 }
 
@@ -72,6 +70,12 @@ void read_tasks(Config& config, RunConfig& run) {
 }
 
 }  // namespace
+
+bool read_text_as_turn(Config& table) {
+  std::string text = "raw";
+  table.get_choice("text", text, {"raw", "turn"});
+  return text == "turn";
+}
 
 void read_number(Config& table, const std::string& key, double& target, const Range& range) {
   table.get(key, target);

@@ -54,6 +54,9 @@ struct RunConfig {
 RunConfig load_run_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 RunConfig parse_run_config(Config config);
 
+// The key "text" of a table of files: "raw" (the default), or "turn": a text prompt is a user turn.
+bool read_text_as_turn(Config& table);
+
 // Where a number must lie: above 0 or from 0, without end or up to `most`. NaN is outside.
 struct Range {
   bool zero_allowed = true;
